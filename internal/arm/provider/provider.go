@@ -1,0 +1,119 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/ids"
+)
+
+// Provider serves the resource types of one namespace. It must be safe for
+// concurrent use.
+type Provider interface {
+	// Namespace is the namespace in the casing the service itself writes ("Microsoft.Kusto").
+	Namespace() string
+	// Types lists the resource types served, in the order of the registration document.
+	Types() []ResourceType
+	// Handle serves one request. An error becomes a wire error through
+	// azerr.From. A write must be complete and durable, or an operation that
+	// survives a restart must have been started, before Handle returns.
+	Handle(ctx context.Context, req *Request) (*Response, error)
+	// Resources lists the tracked (top-level) resources of a subscription, or of
+	// one resource group when group is not empty (compared without case), for
+	// generic lists and for the deletion of groups.
+	Resources(ctx context.Context, subscription, group string) ([]Resource, error)
+}
+
+// Preflighter is implemented by providers that can refuse a write before it is
+// made; deployments and validate call it. It must change nothing.
+type Preflighter interface {
+	Preflight(ctx context.Context, req *Request) error
+}
+
+// ResourceType describes one type for api-version checks and for
+// GET /subscriptions/{s}/providers/{namespace}.
+type ResourceType struct {
+	// Type is the path without the namespace: "clusters/databases".
+	Type string
+	// APIVersions are the known versions, newest first. A well-formed date not
+	// older than the oldest is accepted; the request is shaped by the newest
+	// known version that is not newer (see Request.Shape).
+	APIVersions []string
+	// Locations are display names; empty for types without a location.
+	Locations []string
+	// Capabilities is the registration document's text, for example
+	// "SupportsTags, SupportsLocation".
+	Capabilities string
+	// Tracked types have a location and tags and appear in generic lists.
+	Tracked bool
+	// Actions are the POST actions ("stop", "listPrincipals") and the
+	// sub-paths that are actions although they look like a type.
+	Actions []string
+}
+
+// Request is one parsed ARM request.
+type Request struct {
+	Method string
+	// ID names the resource, the collection (last segment without a name) or
+	// the bare provider scope. The casing is the caller's.
+	ID ids.ID
+	// Action is the POST action below the resource, "" otherwise.
+	Action string
+	// APIVersion is the version as sent; Shape is the known version that shapes it.
+	APIVersion string
+	Shape      string
+	Query      url.Values
+	Header     http.Header
+	// Body is valid JSON, or nil when the request has none.
+	Body json.RawMessage
+	// Principal is the caller.
+	Principal authz.Principal
+	// BaseURL is scheme and host the caller used ("https://management.azure.com"),
+	// for the absolute URLs of async headers.
+	BaseURL       string
+	RequestID     string
+	CorrelationID string
+	// GroupLocation is the resource group's location in normal form, "" without a group.
+	GroupLocation string
+}
+
+// Response is what the front door writes.
+type Response struct {
+	Status int
+	// Body is marshalled as JSON; nil means an empty body. json.RawMessage is
+	// written as it is.
+	Body   any
+	Header http.Header
+	// OperationID is the operation this request started, "" for none. The
+	// provider sets the async headers itself; deployments wait on the id.
+	OperationID string
+}
+
+// Resource is a tracked resource in generic lists.
+type Resource struct {
+	ID         ids.ID            `json:"-"`
+	IDText     string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Location   string            `json:"location,omitempty"`
+	Kind       string            `json:"kind,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	SKU        json.RawMessage   `json:"sku,omitempty"`
+	Identity   json.RawMessage   `json:"identity,omitempty"`
+	APIVersion string            `json:"-"` // the newest known version, for a GET of the whole resource
+	// ProvisioningState, CreatedTime and ChangedTime are added by $expand.
+	ProvisioningState string `json:"provisioningState,omitempty"`
+	CreatedTime       string `json:"createdTime,omitempty"`
+	ChangedTime       string `json:"changedTime,omitempty"`
+}
+
+// Dispatcher runs a request through the front door: routing, api-version,
+// authorisation and provider, exactly as if it had come over HTTP from
+// req.Principal. Deployments write resources only through it; providers use it
+// to read resources of another namespace with first-party authority.
+type Dispatcher interface {
+	Dispatch(ctx context.Context, req *Request) (*Response, error)
+}
