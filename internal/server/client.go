@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Client returns the HTTP client with which our own services call the public
+// APIs: hosts that this server serves are dialled at the direct TLS listener
+// under the local CA; the hosts in extra (lower case) go to the network under
+// the system's trust store; every other host is refused before a connection is
+// made. Redirects are never followed.
+func (s *Server) Client(extra []string) *http.Client {
+	own := &http.Transport{
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.ca.Pool()},
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, s.DirectAddr())
+		},
+	}
+	outside := &http.Transport{IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	allowed := map[string]bool{}
+	for _, h := range extra {
+		allowed[h] = true
+	}
+	return &http.Client{
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+			switch {
+			case r.URL.Scheme != "https":
+				return nil, errors.New("only https is allowed")
+			case s.servesHTTPS(r.URL.Host):
+				return own.RoundTrip(r)
+			case allowed[r.URL.Host]:
+				return outside.RoundTrip(r)
+			}
+			return nil, errors.New("host " + r.URL.Host + " is not allowed")
+		}),
+	}
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

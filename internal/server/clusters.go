@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ClusterEndpoint is the loopback listener of one running cluster. Kusto SDKs
+// trust https://localhost:PORT without any configuration.
+type ClusterEndpoint struct {
+	Name string `json:"name"` // cluster name
+	Host string `json:"host"` // {cluster}.{region}.kusto.windows.net
+	URL  string `json:"url"`  // https://localhost:PORT
+	Port int    `json:"port"`
+}
+
+type clusterListener struct {
+	ClusterEndpoint
+	server *http.Server
+}
+
+// OpenCluster opens the loopback listener of a cluster whose data plane host
+// is host. Requests are served as if they had been sent to that host. A
+// cluster that has a listener keeps it.
+func (s *Server) OpenCluster(name, host string) (ClusterEndpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.clusters[host]; ok {
+		return c.ClusterEndpoint, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return ClusterEndpoint{}, fmt.Errorf("listen for cluster %s: %w", name, err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	c := &clusterListener{ClusterEndpoint: ClusterEndpoint{Name: name, Host: host, URL: fmt.Sprintf("https://localhost:%d", port), Port: port}}
+	c.server = s.httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = host // the data plane knows clusters by their Azure host name
+		collapse(r.URL)
+		s.planes.Kusto.ServeHTTP(w, r)
+	}))
+	s.clusters[host] = c
+	go func() {
+		err := c.server.Serve(tls.NewListener(l, s.tlsConfig(hostLocalhost, isLoopback)))
+		s.log.Debug("cluster listener ended", "cluster", name, "error", err)
+	}()
+	return c.ClusterEndpoint, nil
+}
+
+// CloseCluster closes a cluster's loopback listener; running requests are cut.
+func (s *Server) CloseCluster(host string) {
+	s.mu.Lock()
+	c := s.clusters[host]
+	delete(s.clusters, host)
+	s.mu.Unlock()
+	if c != nil {
+		_ = c.server.Close()
+	}
+}
+
+// Clusters lists the open loopback listeners by name.
+func (s *Server) Clusters() []ClusterEndpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []ClusterEndpoint{}
+	for _, c := range s.clusters {
+		out = append(out, c.ClusterEndpoint)
+	}
+	slices.SortFunc(out, func(a, b ClusterEndpoint) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (s *Server) closeClusters(ctx context.Context) {
+	s.mu.Lock()
+	all := s.clusters
+	s.clusters = map[string]*clusterListener{}
+	s.mu.Unlock()
+	for _, c := range all {
+		if err := c.server.Shutdown(ctx); err != nil {
+			_ = c.server.Close()
+		}
+	}
+}
