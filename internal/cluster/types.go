@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Spec is what a cluster is made from.
+type Spec struct {
+	ID         string // GUID in lower case
+	ResourceID string // ARM id
+	Name       string // "demo"
+	Location   string // normalised region name: "westeurope"
+	URI        string // "https://demo.westeurope.kusto.windows.net"
+}
+
+// Phase says what a cluster is doing.
+type Phase string
+
+// The phases. A user stops and starts a cluster (Stopped, Starting, Running);
+// Suspended is a cluster whose key is away: it resumes by itself.
+const (
+	Running   Phase = "Running"
+	Starting  Phase = "Starting"
+	Stopped   Phase = "Stopped"
+	Suspended Phase = "Suspended"
+)
+
+// ErrNotRunning says that the cluster is stopped or starting.
+var ErrNotRunning = errors.New("cluster is not running")
+
+// SuspendedError says that the cluster's key is away. It is ErrNotRunning to errors.Is.
+type SuspendedError struct {
+	Code     string // the code of the refusal: "KeyNotFound", "IdentityDoesNotHaveAccessToKeyVault" …
+	VaultURI string
+	Reason   string // a sentence for people
+}
+
+func (e *SuspendedError) Error() string {
+	return fmt.Sprintf("cluster is suspended: %s (%s, %s)", e.Reason, e.Code, e.VaultURI)
+}
+
+// Is makes errors.Is(err, ErrNotRunning) true.
+func (e *SuspendedError) Is(target error) bool { return target == ErrNotRunning }
+
+// ErrEngine says that the engine child died or could not be started; the
+// request may be sent again.
+var ErrEngine = errors.New("query engine is not available")
+
+// ErrSchema says that a batch or an import does not fit the table's columns.
+var ErrSchema = errors.New("data does not fit the table")
+
+// QueryError is the engine's refusal of a statement it was given: an overflow,
+// a failed cast, memory that ran out. Message holds no literal of the query.
+type QueryError struct {
+	Message string
+	Memory  bool // the memory limit was reached
+}
+
+func (e *QueryError) Error() string { return "query: " + e.Message }
+
+// Query is one statement for the engine.
+type Query struct {
+	// Database is the database the query runs in; it must exist.
+	Database string
+	// SQL is what the compiler wrote: never a user's text.
+	SQL string
+	// Params are bound to $1…: nil, bool, int, int32, int64, float64 or string.
+	Params []any
+	// Tables says what stands behind each placeholder of SQL.
+	Tables []TableRef
+}
+
+// TableRef puts a table in the place of a placeholder. The placeholder becomes
+// a FROM item that yields the table's physical columns.
+type TableRef struct {
+	Placeholder string // as it stands in SQL: "{{table:0}}"
+	TableID     string // catalog.Table.ID; a table of any database of the cluster
+	// Prune leaves out extents that cannot hold a wanted row. Every range must
+	// be implied by the query; rows outside may still come.
+	Prune []Range
+}
+
+// Range says that only rows with Min <= column <= Max are wanted, for a column
+// stored as BIGINT.
+type Range struct {
+	Column   string // physical name: "c1"
+	Min, Max int64
+}
