@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/config"
+)
+
+// Deps are the parts that main hands in.
+type Deps struct {
+	// Up runs a server until ctx ends. It writes what a person needs to out and logs to errs.
+	Up func(ctx context.Context, cfg config.Config, out, errs io.Writer) error
+	// Engine is the engine child; it is started by the server only.
+	Engine func(ctx context.Context) error
+	// Inspect describes a file or folder on disk without any key.
+	Inspect func(path string, asJSON bool, out io.Writer) error
+	// Tour runs the story on a fresh temporary instance of binary.
+	Tour func(ctx context.Context, opts TourOptions) error
+	// Version is what `kustos version` prints.
+	Version Version
+}
+
+// TourOptions are the flags of `kustos tour`.
+type TourOptions struct {
+	Binary   string // this executable
+	Keep     bool   // leave the instance's folder in place
+	DataSets string // folder of the npm package vega-datasets, "" for the embedded set
+	Out      io.Writer
+	Progress bool // show progress on a terminal
+}
+
+// Root builds the command tree.
+func Root(deps Deps) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kustos",
+		Short:         "A self-hosted, Azure-compatible data explorer whose data is encrypted under its customer's own key",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newVersion(deps), newEngine(deps))
+	return root
+}
+
+// dataDir resolves --data, $KUSTOS_DATA and the default, in that order.
+func dataDir(cmd *cobra.Command) (string, error) {
+	if dir, err := cmd.Flags().GetString("data"); err != nil || dir != "" {
+		return dir, err
+	}
+	if dir := os.Getenv("KUSTOS_DATA"); dir != "" {
+		return dir, nil
+	}
+	cfg, err := config.Default()
+	return cfg.DataDir, err
+}
+
+func newEngine(deps Deps) *cobra.Command {
+	return &cobra.Command{
+		Use: "engine", Hidden: true, Args: cobra.NoArgs, Short: "The engine child of a running server; started by it, never by hand",
+		RunE: func(cmd *cobra.Command, _ []string) error { return deps.Engine(cmd.Context()) },
+	}
+}
+
+func newInspect(deps Deps) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect FILE|DIR",
+		Short: "Show what is on disk: extents, write-ahead log, key ids, wrapped keys, sizes; never plaintext",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return deps.Inspect(args[0], asJSON, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newTour(deps Deps) *cobra.Command {
+	var opts TourOptions
+	cmd := &cobra.Command{
+		Use:   "tour",
+		Short: "Run the whole story on a fresh temporary instance and print the evidence",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			binary, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			opts.Binary, opts.Out, opts.Progress = binary, cmd.OutOrStdout(), isTerminal(cmd.OutOrStdout())
+			return deps.Tour(cmd.Context(), opts)
+		},
+	}
+	cmd.Flags().BoolVar(&opts.Keep, "keep", false, "leave the instance's folder in place")
+	cmd.Flags().StringVar(&opts.DataSets, "datasets", "", "folder of the npm package vega-datasets (default: a small embedded set)")
+	return cmd
+}
+
+// isTerminal reports whether w is a character device.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/config"
+)
+
+func newUp(deps Deps) *cobra.Command {
+	var (
+		proxy, listen, seal, rules string
+		allow                      []string
+		probe                      time.Duration
+		memory                     int64
+		confine, debug             bool
+	)
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run the server in the foreground until SIGTERM or Ctrl-C",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Default()
+			if err != nil {
+				return err
+			}
+			if cfg.DataDir, err = dataDir(cmd); err != nil {
+				return err
+			}
+			if cfg.SealPath, err = config.ParseSeal(seal); err != nil {
+				return err
+			}
+			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
+			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			return deps.Up(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&proxy, "proxy", "127.0.0.1:8400", "loopback address of the HTTPS proxy; port 0 picks a free one")
+	f.StringVar(&listen, "listen", "127.0.0.1:8443", "loopback address of the direct TLS listener; port 0 picks a free one")
+	f.StringVar(&seal, "seal", "", "file:PATH of the seal (default $XDG_STATE_HOME/kustos/seals/<instance-id>)")
+	f.StringVar(&rules, "cmk-rules", string(config.RulesCurrent), "rules for customer-managed keys: current, or 2020 for the article's own")
+	f.StringSliceVar(&allow, "allow-vault-host", nil, "host that keyVaultUri may name besides *.vault.azure.net, for example a real vault behind another name; repeatable")
+	f.DurationVar(&probe, "key-probe-interval", 20*time.Second, "how often a customer's key is probed")
+	f.Int64Var(&memory, "engine-memory", 0, "memory limit of one cluster's engine in MiB (default: a quarter of the machine)")
+	f.BoolVar(&confine, "require-confinement", false, "refuse to run an engine that cannot be fully confined")
+	f.BoolVar(&debug, "debug", false, "log at debug level")
+	return cmd
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// CMKRules selects which rules for customer-managed keys are enforced.
+type CMKRules string
+
+const (
+	// RulesCurrent: user-assigned identities, RSA and RSA-HSM 2048/3072/4096, versionless keys.
+	RulesCurrent CMKRules = "current"
+	// Rules2020 are the article's: system identity, RSA-2048 software key, pinned version.
+	Rules2020 CMKRules = "2020"
+)
+
+// Config is everything `kustos up` can be told.
+type Config struct {
+	// DataDir holds all state. Default $XDG_DATA_HOME/kustos.
+	DataDir string
+	// ProxyAddr and DirectAddr are loopback host:port; port 0 picks a free one.
+	ProxyAddr, DirectAddr string
+	// SealPath is the file seal; empty means $XDG_STATE_HOME/kustos/seals/<instance-id>.
+	SealPath string
+	CMKRules CMKRules
+	// AllowedVaultHosts may stand in keyVaultUri besides *.vault.azure.net; lower case.
+	AllowedVaultHosts []string
+	// KeyProbeInterval is how often a customer's key is probed; default 20 s.
+	KeyProbeInterval time.Duration
+	// EngineMemory is the memory limit of one cluster's engine in bytes; 0 leaves the engine's default.
+	EngineMemory int64
+	// RequireConfinement makes a missing landlock or seccomp fatal.
+	RequireConfinement bool
+	Debug              bool
+}
+
+// Default returns the configuration of a start without flags.
+func Default() (Config, error) {
+	data, err := xdg("XDG_DATA_HOME", ".local/share")
+	if err != nil {
+		return Config{}, err
+	}
+	return Config{
+		DataDir:          filepath.Join(data, "kustos"),
+		ProxyAddr:        "127.0.0.1:8400",
+		DirectAddr:       "127.0.0.1:8443",
+		CMKRules:         RulesCurrent,
+		KeyProbeInterval: 20 * time.Second,
+	}, nil
+}
+
+// DefaultSealPath is where the file seal of an instance lies unless told
+// otherwise: outside the data folder, so that a copy of the folder is not also
+// a copy of the seal.
+func DefaultSealPath(instanceID string) (string, error) {
+	state, err := xdg("XDG_STATE_HOME", ".local/state")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(state, "kustos", "seals", instanceID), nil
+}
+
+func xdg(variable, fallback string) (string, error) {
+	if dir := os.Getenv(variable); dir != "" {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no %s and no home folder: %w", variable, err)
+	}
+	return filepath.Join(home, fallback), nil
+}
+
+// ParseSeal reads the --seal flag, "file:PATH". Other kinds are refused by name.
+func ParseSeal(flag string) (path string, err error) {
+	if flag == "" {
+		return "", nil
+	}
+	kind, rest, ok := strings.Cut(flag, ":")
+	if !ok || rest == "" {
+		return "", fmt.Errorf("--seal %q is not of the form file:PATH", flag)
+	}
+	if kind != "file" {
+		return "", fmt.Errorf("--seal kind %q is not built; file:PATH is", kind)
+	}
+	return filepath.Abs(rest)
+}
+
+// Validate checks what flags alone cannot say, and names the flag that is wrong.
+func (c Config) Validate() error {
+	for flag, addr := range map[string]string{"--proxy": c.ProxyAddr, "--listen": c.DirectAddr} {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return fmt.Errorf("%s %q is not host:port", flag, addr)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s %q is not a loopback address; Kustos listens on this machine only", flag, addr)
+		}
+	}
+	if c.CMKRules != RulesCurrent && c.CMKRules != Rules2020 {
+		return fmt.Errorf("--cmk-rules %q is neither %q nor %q", c.CMKRules, RulesCurrent, Rules2020)
+	}
+	if c.KeyProbeInterval < 100*time.Millisecond {
+		return fmt.Errorf("--key-probe-interval %s is under 100ms", c.KeyProbeInterval)
+	}
+	if c.DataDir == "" {
+		return errors.New("--data is empty")
+	}
+	return nil
+}
