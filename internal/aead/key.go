@@ -1,0 +1,169 @@
+package aead
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+)
+
+// Sizes in bytes. Overhead is what [Key.Seal] adds: a nonce and a tag.
+const (
+	KeySize   = 32
+	NonceSize = 12
+	TagSize   = 16
+	Overhead  = NonceSize + TagSize
+)
+
+// ErrWiped is returned for every use of a key after Wipe, and of the zero Key.
+var ErrWiped = errors.New("key is wiped")
+
+// ErrAuthentication is returned when a sealed value, its additional data or
+// the key differs from what was sealed.
+var ErrAuthentication = errors.New("authentication of sealed data failed")
+
+const redacted = "REDACTED"
+
+// Key is an AES-256 key. Copies share the same bytes, so that one Wipe wipes
+// them all; the zero Key holds nothing. It is safe for concurrent use.
+//
+// Wipe zeroes the bytes and drops the cipher made from them; the expanded key
+// inside the standard library's cipher cannot be zeroed from here and lives
+// until it is collected.
+type Key struct{ state *keyState }
+
+type keyState struct {
+	mu    sync.RWMutex
+	bytes [KeySize]byte
+	gcm   cipher.AEAD // nil once wiped
+}
+
+// NewKey makes a random key.
+func NewKey() Key {
+	var b [KeySize]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails: it ends the program instead
+	k, err := KeyFrom(b[:])
+	if err != nil {
+		panic("BUG: a key of the right size was refused: " + err.Error())
+	}
+	clear(b[:])
+	return k
+}
+
+// KeyFrom copies 32 bytes into a Key. The caller keeps the slice and should
+// clear it.
+func KeyFrom(b []byte) (Key, error) {
+	if len(b) != KeySize {
+		return Key{}, fmt.Errorf("key has %d bytes, want %d", len(b), KeySize)
+	}
+	s := &keyState{}
+	copy(s.bytes[:], b)
+	block, err := aes.NewCipher(s.bytes[:])
+	if err != nil {
+		return Key{}, fmt.Errorf("make cipher: %w", err)
+	}
+	if s.gcm, err = cipher.NewGCM(block); err != nil {
+		return Key{}, fmt.Errorf("make cipher: %w", err)
+	}
+	return Key{s}, nil
+}
+
+// Wipe zeroes the key for every copy of it. Wiping twice is fine.
+func (k Key) Wipe() {
+	if k.state == nil {
+		return
+	}
+	k.state.mu.Lock()
+	defer k.state.mu.Unlock()
+	clear(k.state.bytes[:])
+	k.state.gcm = nil
+}
+
+// Wiped reports whether the key can no longer be used.
+func (k Key) Wiped() bool { _, err := k.GCM(); return err != nil }
+
+// GCM is the cipher with 12-byte nonces and 16-byte tags, for callers that
+// count nonces themselves. Whoever holds it can use it after Wipe.
+func (k Key) GCM() (cipher.AEAD, error) {
+	if k.state == nil {
+		return nil, ErrWiped
+	}
+	k.state.mu.RLock()
+	defer k.state.mu.RUnlock()
+	if k.state.gcm == nil {
+		return nil, ErrWiped
+	}
+	return k.state.gcm, nil
+}
+
+// Reveal calls fn with the key's bytes, valid only until fn returns.
+func (k Key) Reveal(fn func([]byte) error) error {
+	if k.state == nil {
+		return ErrWiped
+	}
+	k.state.mu.RLock()
+	if k.state.gcm == nil {
+		k.state.mu.RUnlock()
+		return ErrWiped
+	}
+	b := k.state.bytes // fn may take long (a vault call); Wipe must not wait for it
+	k.state.mu.RUnlock()
+	defer clear(b[:])
+	return fn(b[:])
+}
+
+// Equal compares in constant time; a wiped key equals nothing.
+func (k Key) Equal(other []byte) bool {
+	same := false
+	_ = k.Reveal(func(b []byte) error { same = subtle.ConstantTimeCompare(b, other) == 1; return nil })
+	return same
+}
+
+// Seal encrypts plaintext bound to aad: nonce | ciphertext | tag, Overhead
+// bytes longer than plaintext. With random nonces one key must seal fewer than
+// 2^32 values.
+func (k Key) Seal(aad, plaintext []byte) ([]byte, error) {
+	gcm, err := k.GCM()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, NonceSize, len(plaintext)+Overhead)
+	_, _ = rand.Read(out)
+	return gcm.Seal(out, out, plaintext, aad), nil
+}
+
+// Open reverses Seal; ErrAuthentication when a bit, the aad or the key differs.
+func (k Key) Open(aad, sealed []byte) ([]byte, error) {
+	gcm, err := k.GCM()
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < Overhead {
+		return nil, fmt.Errorf("%w: %d bytes are too few", ErrAuthentication, len(sealed))
+	}
+	plaintext, err := gcm.Open(nil, sealed[:NonceSize], sealed[NonceSize:], aad)
+	if err != nil {
+		return nil, ErrAuthentication
+	}
+	return plaintext, nil
+}
+
+// String is REDACTED.
+func (Key) String() string { return redacted }
+
+// GoString is REDACTED.
+func (Key) GoString() string { return redacted }
+
+// Format writes REDACTED for every verb, %x and %#v included.
+func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText is REDACTED; encoding/json and encoding/xml use it too.
+func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue is REDACTED.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
