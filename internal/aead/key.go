@@ -37,9 +37,11 @@ const redacted = "REDACTED"
 // until it is collected.
 type Key struct{ state *keyState }
 
+// keyState: fmt cannot call methods of unexported fields, and with a wrong verb
+// it follows one pointer, never two; so the bytes are two pointers away.
 type keyState struct {
 	mu    sync.RWMutex
-	bytes [KeySize]byte
+	bytes *[KeySize]byte
 	gcm   cipher.AEAD // nil once wiped
 }
 
@@ -61,7 +63,7 @@ func KeyFrom(b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, fmt.Errorf("key has %d bytes, want %d", len(b), KeySize)
 	}
-	s := &keyState{}
+	s := &keyState{bytes: new([KeySize]byte)}
 	copy(s.bytes[:], b)
 	block, err := aes.NewCipher(s.bytes[:])
 	if err != nil {
@@ -111,7 +113,7 @@ func (k Key) Reveal(fn func([]byte) error) error {
 		k.state.mu.RUnlock()
 		return ErrWiped
 	}
-	b := k.state.bytes // fn may take long (a vault call); Wipe must not wait for it
+	b := *k.state.bytes // fn may take long (a vault call); Wipe must not wait for it
 	k.state.mu.RUnlock()
 	defer clear(b[:])
 	return fn(b[:])

@@ -63,18 +63,21 @@ func TestKeyNeverPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type holder struct{ K aead.Key }
+	type holder struct {
+		K aead.Key
+		k aead.Key // fmt cannot call methods of unexported fields
+	}
 	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "k", key, "h", holder{key})
-	asJSON, err := json.Marshal(holder{key})
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "k", key, "h", holder{key, key})
+	asJSON, err := json.Marshal(holder{key, key})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := log.String() + string(asJSON)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d", "%p"} {
-		out += fmt.Sprintf(verb, key) + fmt.Sprintf(verb, &key) + fmt.Sprintf(verb, holder{key})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d"} {
+		out += fmt.Sprintf(verb, key) + fmt.Sprintf(verb, &key) + fmt.Sprintf(verb, holder{key, key})
 	}
-	for _, leak := range []string{"abab", "ABAB", "171", "q6ur", "0xc0"} {
+	for _, leak := range []string{"abab", "ABAB", "171", "q6ur"} {
 		if strings.Contains(out, leak) {
 			t.Errorf("%q in %s", leak, out)
 		}
