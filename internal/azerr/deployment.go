@@ -1,0 +1,134 @@
+package azerr
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// The errors of templates and deployments.
+
+// InvalidTemplate: reason is a whole sentence. line and column count from 1 in
+// the request as received; path leads to the place
+// ("properties.template.parameters.p"). Without a path there is no position.
+func InvalidTemplate(reason string, line, column int, path string) *Error {
+	e := bad("InvalidTemplate", fmt.Sprintf("Deployment template validation failed: '%s'.", reason))
+	if path != "" {
+		e.Info = []Info{TemplateViolation(line, column, path)}
+	}
+	return e
+}
+
+// InvalidTemplateExpression is InvalidTemplate for an expression of one resource.
+func InvalidTemplateExpression(resource, reason string, line, column int, path string) *Error {
+	e := bad("InvalidTemplate", fmt.Sprintf("Unable to process template language expressions for resource '%s' at line '%d' and column '%d'. '%s'", resource, line, column, reason))
+	if path != "" {
+		e.Info = []Info{TemplateViolation(line, column, path)}
+	}
+	return e
+}
+
+// TemplateViolation is the additionalInfo that gives a place in a template.
+func TemplateViolation(line, column int, path string) Info {
+	return Info{Type: "TemplateViolation", Info: templateViolation{line, column, path}}
+}
+
+type templateViolation struct {
+	LineNumber   int    `json:"lineNumber"`
+	LinePosition int    `json:"linePosition"`
+	Path         string `json:"path"`
+}
+
+// InvalidTemplateDeployment wraps what the preflight of a deployment found.
+func InvalidTemplateDeployment(deployment, trackingID string, details ...*Error) *Error {
+	e := bad("InvalidTemplateDeployment", fmt.Sprintf("The template deployment '%s' is not valid according to the validation procedure. The tracking id is '%s'. See inner errors for details.", deployment, trackingID))
+	e.Details = details
+	return e
+}
+
+// InvalidTemplateDeploymentReason is the form with one reason and no details
+// (authorisation of a template resource).
+func InvalidTemplateDeploymentReason(reason string) *Error {
+	return bad("InvalidTemplateDeployment", fmt.Sprintf("The template deployment failed with error: '%s'.", reason))
+}
+
+// InvalidTemplateDeploymentMany is the form for several errors.
+func InvalidTemplateDeploymentMany(details ...*Error) *Error {
+	e := bad("InvalidTemplateDeployment", "The template deployment failed with multiple errors. Please see details for more information.")
+	e.Details = details
+	return e
+}
+
+// DeploymentFailed stands in the body of a deployment that failed; target is
+// the deployment's id.
+func DeploymentFailed(target string, details ...*Error) *Error {
+	e := bad("DeploymentFailed", "At least one resource deployment operation failed. Please list deployment operations for details. Please see https://aka.ms/arm-deployment-operations for usage details.")
+	e.Target, e.Details = target, details
+	return e
+}
+
+// ResourceDeploymentFailure is a detail of DeploymentFailed: state is the
+// terminal state the resource reached.
+func ResourceDeploymentFailure(target, state string, details ...*Error) *Error {
+	e := conflict("ResourceDeploymentFailure", fmt.Sprintf("The resource write operation failed to complete successfully, because it reached terminal provisioning state '%s'.", state))
+	e.Target, e.Details = target, details
+	return e
+}
+
+// DeploymentOutputEvaluationFailed: names are the outputs, one detail each.
+func DeploymentOutputEvaluationFailed(names []string, details ...*Error) *Error {
+	e := bad("DeploymentOutputEvaluationFailed", fmt.Sprintf("Unable to evaluate template outputs: '%s'. Please see error details and deployment operations. Please see https://aka.ms/arm-common-errors for usage details.", strings.Join(names, ",")))
+	e.Details = details
+	return e
+}
+
+// DeploymentNotFound: no deployment of this name in the scope's history.
+func DeploymentNotFound(name string) *Error {
+	return missing("DeploymentNotFound", fmt.Sprintf("Deployment '%s' could not be found.", name))
+}
+
+// DeploymentActive: a deployment of this name runs. started and expires are
+// printed as given, in US form ("4/4/2020 2:17:07 AM").
+func DeploymentActive(name, started, expires string) *Error {
+	return conflict("DeploymentActive", fmt.Sprintf("Unable to edit or replace deployment '%s': previous deployment from '%s' is still active (expiration time is '%s'). Please see https://aka.ms/arm-deploy for usage details.", name, started, expires))
+}
+
+// DeploymentCannotBeCancelled: the deployment has ended. (Two l in the code.)
+func DeploymentCannotBeCancelled(name, state string) *Error {
+	return conflict("DeploymentCannotBeCancelled", fmt.Sprintf("The deployment '%s' cannot be cancelled because it is in the provisioning state '%s'. Only a deployment that is accepted or running can be cancelled.", name, state))
+}
+
+// DeploymentNameInvalidCharacters: the rule is in the text.
+func DeploymentNameInvalidCharacters(name string) *Error {
+	return bad("DeploymentNameInvalidCharacters", fmt.Sprintf("The deployment name '%s' contains invalid characters. It may have letters, digits, '-', '.', '_', '(' and ')' only.", name))
+}
+
+// DeploymentNameLengthLimitExceeded: longer than 64 characters.
+func DeploymentNameLengthLimitExceeded(name string) *Error {
+	return bad("DeploymentNameLengthLimitExceeded", fmt.Sprintf("The deployment name '%s' is longer than the limit of 64 characters: it has %d.", name, len([]rune(name))))
+}
+
+// InvalidDeploymentLocation: a name above resource-group scope is bound to its first location.
+func InvalidDeploymentLocation(name, existing, wanted string) *Error {
+	return conflict("InvalidDeploymentLocation", fmt.Sprintf("Invalid deployment location '%s'. The deployment '%s' already exists in location '%s'.", wanted, name, existing))
+}
+
+// DeploymentQuotaExceeded: the scope's history is full.
+func DeploymentQuotaExceeded(scope string, limit int) *Error {
+	return conflict("DeploymentQuotaExceeded", fmt.Sprintf("Creating the deployment would exceed the quota of %d deployments in the history of '%s'. Please delete some of them.", limit, scope))
+}
+
+// JobSizeExceeded: the template is larger than limit bytes.
+func JobSizeExceeded(size, limit int) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "JobSizeExceeded", Message: fmt.Sprintf("The size of the template is '%d' bytes, which exceeds the maximum size of '%d' bytes.", size, limit)}
+}
+
+// DeploymentJobSizeExceeded: the expanded deployment is larger than limit bytes.
+func DeploymentJobSizeExceeded(size, limit int) *Error {
+	return bad("DeploymentJobSizeExceeded", fmt.Sprintf("The size of the deployment after expansion is '%d' bytes, which exceeds the maximum size of '%d' bytes.", size, limit))
+}
+
+// InvalidContentLink: a linked template or parameter file cannot be had.
+func InvalidContentLink(uri, trackingID string) *Error {
+	return bad("InvalidContentLink", fmt.Sprintf("Unable to download deployment content from '%s'. The tracking Id is '%s'. Please see https://aka.ms/arm-deploy for usage details.", uri, trackingID))
+}
