@@ -1,0 +1,179 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// Config is what a Directory is made of.
+type Config struct {
+	// Store must be sealed: it holds the signing keys.
+	Store store.Store
+	// Authorizer decides who may read and manage the directory through Graph;
+	// nil means nobody.
+	Authorizer authz.Authorizer
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Directory is one tenant. It is safe for concurrent use.
+type Directory struct {
+	store          store.Store
+	authorizer     authz.Authorizer
+	now            func() time.Time
+	log            *slog.Logger
+	tenantID       string
+	subscriptionID string
+	keys           atomic.Pointer[keyring]
+}
+
+// Bootstrap is the tenant's first principal and the ids a person needs.
+type Bootstrap struct {
+	TenantID       string
+	SubscriptionID string
+	ClientID       string
+	ClientSecret   Secret
+	ObjectID       string
+}
+
+// bootstrapName is the display name of the first application.
+const bootstrapName = "kustos"
+
+// bootstrapLifetime is how long the first principal's secret is good: it is
+// the way in, so it does not run out within the life of an instance.
+const bootstrapLifetime = 100 * 365 * 24 * time.Hour
+
+// Open reads the tenant from the store. In an empty store it makes a tenant
+// id, a subscription id and a signing key.
+func Open(ctx context.Context, cfg Config) (*Directory, error) {
+	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	var (
+		instance instanceRecord
+		keys     []signingKeyRecord
+	)
+	load := func(tx store.Tx) error {
+		var err error
+		if instance, err = read[instanceRecord](tx, bucketInstance, "instance"); err != nil {
+			return err
+		}
+		keys, err = store.ListJSON[signingKeyRecord](tx, bucketSigningKeys, "")
+		return err
+	}
+	err := d.store.View(ctx, load)
+	if errors.Is(err, ErrNotFound) {
+		err = d.create(ctx)
+		if err == nil {
+			err = d.store.View(ctx, load)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open directory: %w", err)
+	}
+	d.tenantID, d.subscriptionID = instance.TenantID, instance.SubscriptionID
+	ring, err := newKeyring(keys)
+	if err != nil {
+		return nil, fmt.Errorf("open directory: %w", err)
+	}
+	d.keys.Store(ring)
+	return d, nil
+}
+
+func (d *Directory) create(ctx context.Context) error {
+	signing, err := newSigningKey(d.now())
+	if err != nil {
+		return err
+	}
+	return d.store.Update(ctx, func(tx store.Tx) error {
+		if _, err := read[instanceRecord](tx, bucketInstance, "instance"); !errors.Is(err, ErrNotFound) {
+			return err // somebody was faster, or the store is broken
+		}
+		if err := store.PutJSON(tx, bucketSigningKeys, key(signing.KeyID), signing); err != nil {
+			return err
+		}
+		return store.PutJSON(tx, bucketInstance, "instance", instanceRecord{
+			TenantID: ids.NewGUID(), SubscriptionID: ids.NewGUID(), Created: d.now().UTC()})
+	})
+}
+
+// Bootstrap returns the first principal, and makes it on the first call: an
+// application with a secret and its service principal. Later calls, also after
+// a restart, return the same.
+func (d *Directory) Bootstrap(ctx context.Context) (Bootstrap, error) {
+	var instance instanceRecord
+	made := false
+	err := d.store.Update(ctx, func(tx store.Tx) error {
+		var err error
+		if instance, err = read[instanceRecord](tx, bucketInstance, "instance"); err != nil || instance.ClientID != "" {
+			return err
+		}
+		now := d.now().UTC()
+		pw, secret := newPassword(bootstrapName, now.Add(-clockSkew), now.Add(bootstrapLifetime))
+		app := application{ID: ids.NewGUID(), AppID: ids.NewGUID(), DisplayName: bootstrapName, Created: now, Passwords: []password{pw}}
+		sp := principal{ObjectID: ids.NewGUID(), AppID: app.AppID, DisplayName: bootstrapName, Kind: kindApplication, Created: now}
+		if err := putApplication(tx, app); err != nil {
+			return err
+		}
+		if err := putPrincipal(tx, sp); err != nil {
+			return err
+		}
+		instance.ClientID, instance.ClientSecret, instance.ObjectID = app.AppID, secret.Reveal(), sp.ObjectID
+		made = true
+		return store.PutJSON(tx, bucketInstance, "instance", instance)
+	})
+	if err != nil {
+		return Bootstrap{}, fmt.Errorf("bootstrap directory: %w", err)
+	}
+	if made {
+		d.log.InfoContext(ctx, "first principal made", "principal", instance.ObjectID, "tenant", instance.TenantID)
+	}
+	return Bootstrap{TenantID: instance.TenantID, SubscriptionID: instance.SubscriptionID, ClientID: instance.ClientID,
+		ClientSecret: Secret(instance.ClientSecret), ObjectID: instance.ObjectID}, nil
+}
+
+// TenantID is the tenant's GUID.
+func (d *Directory) TenantID() string { return d.tenantID }
+
+// SubscriptionID is the GUID of the tenant's one subscription.
+func (d *Directory) SubscriptionID() string { return d.subscriptionID }
+
+// Entry is what others need to know of a service principal.
+type Entry struct {
+	ObjectID string
+	AppID    string
+	Name     string
+	// ResourceID is the ARM id that owns a managed identity, "" for an application's principal.
+	ResourceID string
+}
+
+// Lookup finds a service principal by its object id or its application
+// (client) id; ErrNotFound when there is none.
+func (d *Directory) Lookup(ctx context.Context, id string) (Entry, error) {
+	var entry Entry
+	err := d.store.View(ctx, func(tx store.Tx) error {
+		p, err := read[principal](tx, bucketPrincipals, id)
+		if errors.Is(err, ErrNotFound) {
+			p, err = principalByAppID(tx, id)
+		}
+		entry = Entry{ObjectID: p.ObjectID, AppID: p.AppID, Name: p.DisplayName, ResourceID: p.ResourceID}
+		return err
+	})
+	if err != nil {
+		return Entry{}, fmt.Errorf("look up principal: %w", err)
+	}
+	return entry, nil
+}
