@@ -1,0 +1,319 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// ValidName reports whether name is a vault name: 3-24 letters, digits and
+// hyphens, a letter first, no hyphen last, no two hyphens in a row.
+func ValidName(name string) bool {
+	if len(name) < 3 || len(name) > 24 || strings.Contains(name, "--") || strings.HasSuffix(name, "-") {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return true
+}
+
+// at reports whether v is the vault that id names: same subscription and group.
+func (v *Vault) at(id ids.ID) bool {
+	return strings.EqualFold(v.Subscription, id.Subscription) && strings.EqualFold(v.ResourceGroup, id.ResourceGroup)
+}
+
+func notFound(id ids.ID) error {
+	return azerr.ResourceNotFound("Microsoft.KeyVault/vaults/"+id.Names()[0], id.ResourceGroup)
+}
+
+// Put makes a vault, changes it, or recovers it (createMode=recover). created
+// tells a new or recovered one. tags nil removes all tags, as a PUT does.
+func (s *Service) Put(ctx context.Context, id ids.ID, apiVersion, location string, tags map[string]string, in Input, by authz.Principal) (v Vault, created bool, err error) {
+	name := id.Names()[0]
+	if !ValidName(name) {
+		return Vault{}, false, azerr.VaultNameNotValid(name)
+	}
+	if err := CheckTags(tags); err != nil {
+		return Vault{}, false, err
+	}
+	recovering, err := in.recover()
+	if err != nil {
+		return Vault{}, false, err
+	}
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		have, ok, err := s.lookup(tx, name)
+		if err != nil {
+			return err
+		}
+		if !ok && have.Name != "" { // its purge date has passed
+			if err := dropVault(tx, have); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ok && have.Deleted != nil && recovering && have.at(id):
+			v, created, err = s.recovered(have, location, in)
+		case ok && have.Deleted != nil && strings.EqualFold(have.Subscription, id.Subscription) && !recovering:
+			return azerr.VaultDeletedStateConflict()
+		case recovering:
+			return azerr.SoftDeletedVaultDoesNotExist()
+		case ok && have.Deleted == nil && have.at(id):
+			v, err = s.updated(have, location, tags, in)
+		case ok:
+			return azerr.VaultAlreadyExists(name)
+		default:
+			v, err = s.newVault(id, apiVersion, location, tags, in)
+			created = true
+		}
+		if err != nil {
+			return err
+		}
+		v.Updated, v.UpdatedBy = s.now(), actorOf(by)
+		if v.Created.IsZero() {
+			v.Created, v.CreatedBy = v.Updated, v.UpdatedBy
+		}
+		return putVault(tx, v)
+	})
+	if err != nil {
+		return Vault{}, false, err
+	}
+	s.hint(v.Name)
+	return v.clone(), created, nil
+}
+
+// newVault is the version-aware create: from 2026-02-01 role assignments are
+// the default, up to 2019-09-01 a vault may do without soft delete.
+func (s *Service) newVault(id ids.ID, apiVersion, location string, tags map[string]string, in Input) (Vault, error) {
+	if location == "" {
+		return Vault{}, azerr.VaultMissingProperty("location")
+	}
+	loc := ids.ParseLocation(location)
+	if !loc.Known() {
+		return Vault{}, azerr.VaultRegionNotSupported(location)
+	}
+	canonical := ids.ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup, Namespace: "Microsoft.KeyVault",
+		Segments: []ids.Segment{{Type: "vaults", Name: id.Names()[0]}}}
+	v := Vault{Incarnation: newVersion(), Name: id.Names()[0], ResourceID: canonical.String(), Subscription: id.Subscription,
+		ResourceGroup: id.ResourceGroup, Location: string(loc), Tags: tags, AccessPolicies: []AccessPolicy{},
+		RBAC: apiVersion >= "2026-02-01"}
+	switch {
+	case in.TenantID == nil:
+		return Vault{}, azerr.VaultMissingProperty("tenantId")
+	case in.SKU == nil:
+		return Vault{}, azerr.VaultMissingProperty("sku")
+	}
+	if err := in.applyProtection(&v, true, apiVersion <= "2019-09-01"); err != nil {
+		return Vault{}, err
+	}
+	if err := in.apply(&v); err != nil {
+		return Vault{}, err
+	}
+	if in.AccessPolicies == nil && !v.RBAC {
+		return Vault{}, azerr.VaultMissingProperty("accessPolicies")
+	}
+	return v, nil
+}
+
+// updated is a PUT over a live vault. What the client does not name stays,
+// apart from the tags: the firewall must not open because a template is silent.
+func (s *Service) updated(v Vault, location string, tags map[string]string, in Input) (Vault, error) {
+	if location != "" && string(ids.ParseLocation(location)) != v.Location {
+		return Vault{}, azerr.InvalidResourceLocation(v.Name, v.Location, v.ResourceGroup, string(ids.ParseLocation(location)))
+	}
+	if err := in.applyProtection(&v, false, false); err != nil {
+		return Vault{}, err
+	}
+	if err := in.apply(&v); err != nil {
+		return Vault{}, err
+	}
+	v.Tags = tags
+	return v, nil
+}
+
+// recovered brings a deleted vault back as it was. Only createMode is needed;
+// tenant, sku and policies come from the deleted vault.
+func (s *Service) recovered(v Vault, location string, in Input) (Vault, bool, error) {
+	if location != "" && string(ids.ParseLocation(location)) != v.Location {
+		return Vault{}, false, azerr.SoftDeletedVaultDoesNotExist()
+	}
+	if in.TenantID != nil && !strings.EqualFold(*in.TenantID, v.TenantID) {
+		return Vault{}, false, azerr.VaultInvalidValue("tenantId")
+	}
+	v.Deleted = nil
+	return v, true, nil
+}
+
+// Patch changes what the client names. tags nil leaves the tags alone.
+func (s *Service) Patch(ctx context.Context, id ids.ID, tags map[string]string, in Input, by authz.Principal) (Vault, error) {
+	if err := CheckTags(tags); err != nil {
+		return Vault{}, err
+	}
+	if _, err := in.recover(); err != nil {
+		return Vault{}, err
+	}
+	return s.change(ctx, id, by, func(v *Vault) error {
+		if err := in.applyProtection(v, false, false); err != nil {
+			return err
+		}
+		if tags != nil {
+			v.Tags = tags
+		}
+		return in.apply(v)
+	})
+}
+
+// Get returns the live vault of id.
+func (s *Service) Get(ctx context.Context, id ids.ID) (Vault, error) {
+	var v Vault
+	err := s.Store.View(ctx, func(tx store.Tx) error {
+		have, ok, err := s.live(tx, id.Names()[0])
+		if err == nil && (!ok || !have.at(id)) {
+			err = notFound(id)
+		}
+		v = have
+		return err
+	})
+	if err != nil {
+		return Vault{}, err
+	}
+	return v, nil
+}
+
+// all lists the vaults that keep reports, ordered by name.
+func (s *Service) all(ctx context.Context, keep func(*Vault) bool) ([]Vault, error) {
+	var out []Vault
+	err := s.Store.View(ctx, func(tx store.Tx) error {
+		vaults, err := store.ListJSON[Vault](tx, vaultBucket, "")
+		out = slices.DeleteFunc(vaults, func(v Vault) bool {
+			return v.Deleted != nil && !s.now().Before(v.Deleted.PurgeAt) || !keep(&v)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list vaults: %w", err)
+	}
+	return out, nil
+}
+
+// List returns the live vaults of a subscription, or of one group when group is not empty.
+func (s *Service) List(ctx context.Context, subscription, group string) ([]Vault, error) {
+	return s.all(ctx, func(v *Vault) bool {
+		return v.Deleted == nil && strings.EqualFold(v.Subscription, subscription) && (group == "" || strings.EqualFold(v.ResourceGroup, group))
+	})
+}
+
+// Delete soft-deletes the vault, or removes it for good when it has no soft
+// delete. It reports false when there is no such vault.
+func (s *Service) Delete(ctx context.Context, id ids.ID, by authz.Principal) (bool, error) {
+	var name string
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		v, ok, err := s.live(tx, id.Names()[0])
+		if err != nil || !ok || !v.at(id) {
+			return err
+		}
+		name = v.Name
+		if !v.SoftDelete {
+			return dropVault(tx, v)
+		}
+		now := s.now()
+		v.Deleted = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.RetentionDays) * 24 * time.Hour)}
+		v.Updated, v.UpdatedBy = now, actorOf(by)
+		return putVault(tx, v)
+	})
+	if err != nil || name == "" {
+		return false, err
+	}
+	s.keys.clear()
+	s.hint(name)
+	return true, nil
+}
+
+// DeletedVaults lists the soft-deleted vaults of a subscription.
+func (s *Service) DeletedVaults(ctx context.Context, subscription string) ([]Vault, error) {
+	return s.all(ctx, func(v *Vault) bool { return v.Deleted != nil && strings.EqualFold(v.Subscription, subscription) })
+}
+
+// DeletedVault returns one soft-deleted vault.
+func (s *Service) DeletedVault(ctx context.Context, subscription, location, name string) (Vault, error) {
+	var v Vault
+	err := s.Store.View(ctx, func(tx store.Tx) (err error) {
+		v, err = s.deletedVault(tx, subscription, location, name)
+		return err
+	})
+	if err != nil {
+		return Vault{}, err
+	}
+	return v, nil
+}
+
+func (s *Service) deletedVault(tx store.Tx, subscription, location, name string) (Vault, error) {
+	v, ok, err := s.lookup(tx, name)
+	if err != nil {
+		return Vault{}, err
+	}
+	if !ok || v.Deleted == nil || !strings.EqualFold(v.Subscription, subscription) || string(ids.ParseLocation(location)) != v.Location {
+		return Vault{}, azerr.DeletedVaultNotFound(name)
+	}
+	return v, nil
+}
+
+// Purge removes a soft-deleted vault with everything in it; a purge-protected
+// one is refused. It returns the incarnation that is gone.
+func (s *Service) Purge(ctx context.Context, subscription, location, name string) (incarnation string, err error) {
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		v, err := s.deletedVault(tx, subscription, location, name)
+		if err != nil {
+			return err
+		}
+		if v.PurgeProtection {
+			return azerr.VaultPurgeNotAllowed()
+		}
+		incarnation = v.Incarnation
+		return dropVault(tx, v)
+	})
+	if err != nil {
+		return "", err
+	}
+	s.keys.clear()
+	s.hint(name)
+	return incarnation, nil
+}
+
+// Exists reports whether the incarnation of a vault is still there, live or deleted.
+func (s *Service) Exists(ctx context.Context, name, incarnation string) (bool, error) {
+	found := false
+	err := s.Store.View(ctx, func(tx store.Tx) error {
+		v, ok, err := s.lookup(tx, name)
+		found = ok && v.Incarnation == incarnation
+		return err
+	})
+	return found, err
+}
+
+// CheckName says whether a vault of that name could be made; reason and message
+// are empty when it could. A soft-deleted name counts as taken.
+func (s *Service) CheckName(ctx context.Context, name string) (reason, message string, err error) {
+	if !ValidName(name) {
+		return "AccountNameInvalid", azerr.VaultNameNotValidText(name), nil
+	}
+	err = s.Store.View(ctx, func(tx store.Tx) error {
+		_, ok, err := s.lookup(tx, name)
+		if ok {
+			reason, message = "AlreadyExists", azerr.VaultAlreadyExistsText(name)
+		}
+		return err
+	})
+	return reason, message, err
+}
