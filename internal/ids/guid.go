@@ -3,6 +3,8 @@ package ids
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
+	"strings"
 )
 
 // NewGUID returns a random (version 4) GUID in lower case with dashes.
@@ -45,3 +47,17 @@ func IsGUID(text string) bool {
 	}
 	return true
 }
+
+// ParseGUID reads a dashed GUID, any case.
+func ParseGUID(text string) (b [16]byte, err error) {
+	if !IsGUID(text) {
+		return b, fmt.Errorf("%q is not a guid", text)
+	}
+	if _, err := hex.Decode(b[:], []byte(strings.ReplaceAll(text, "-", ""))); err != nil {
+		return b, err
+	}
+	return b, nil
+}
+
+// FormatGUID prints 16 bytes as a lower-case dashed GUID.
+func FormatGUID(b [16]byte) string { return formatGUID(b) }

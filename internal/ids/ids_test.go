@@ -1,6 +1,7 @@
 package ids_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,5 +95,17 @@ func TestLocation(t *testing.T) {
 	l := ids.ParseLocation("West Europe")
 	if l != "westeurope" || l.Display() != "West Europe" || !l.Known() || ids.ParseLocation("Mars").Known() {
 		t.Errorf("location %q %q", l, l.Display())
+	}
+}
+
+func TestGUIDRoundTrip(t *testing.T) {
+	t.Parallel()
+	text := ids.NewGUID()
+	b, err := ids.ParseGUID(strings.ToUpper(text))
+	if err != nil || ids.FormatGUID(b) != text {
+		t.Errorf("%s became %s, %v", text, ids.FormatGUID(b), err)
+	}
+	if _, err := ids.ParseGUID(text[1:]); err == nil {
+		t.Error("a short guid was taken")
 	}
 }

@@ -1,0 +1,289 @@
+package envelope
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/kustos-io/kustos/internal/aead"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// Config makes a Keyring. All but Log is required.
+type Config struct {
+	ClusterID string // GUID in lower case
+	Store     store.Store
+	Wrappers  KeyWrappers
+	Log       *slog.Logger // nil: silent
+}
+
+// Keyring is the key chain of one cluster. Its records are in the store; the
+// cluster key is in memory from Unlock to Lock, database keys only while one
+// call uses them. It is safe for concurrent use.
+type Keyring struct {
+	id       string
+	store    store.Store
+	wrappers KeyWrappers
+	log      *slog.Logger
+
+	change sync.Mutex // serialises ChangeKEK
+
+	mu    sync.RWMutex
+	key   aead.Key // the cluster key; zero while locked
+	epoch int      // +1 with every Lock: an Unlock under way then installs nothing
+}
+
+// New returns the locked keyring of a cluster. It reads nothing.
+func New(cfg Config) (*Keyring, error) {
+	if !ids.IsGUID(cfg.ClusterID) || cfg.ClusterID != strings.ToLower(cfg.ClusterID) {
+		return nil, fmt.Errorf("cluster id %q is not a lower-case guid", cfg.ClusterID)
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Keyring{id: cfg.ClusterID, store: cfg.Store, wrappers: cfg.Wrappers, log: log}, nil
+}
+
+// wrapper finds the KEK's wrapper, bound to this cluster when it can be.
+func (k *Keyring) wrapper(ctx context.Context, kek KEK) (KeyWrapper, error) {
+	w, err := k.wrappers.For(ctx, kek)
+	if err != nil {
+		return nil, fmt.Errorf("find wrapper of KEK: %w", err)
+	}
+	if b, ok := w.(clusterBound); ok {
+		return b.ForCluster(k.id), nil
+	}
+	return w, nil
+}
+
+// Create makes the cluster key under the platform KEK inside the caller's
+// transaction; the keyring stays locked. ErrExists when there is one. A
+// customer's KEK is put over it by ChangeKEK afterwards: a vault is never
+// called inside a transaction.
+func (k *Keyring) Create(ctx context.Context, tx store.Tx) error {
+	if _, err := tx.Get(clusterBucket, k.id); err == nil {
+		return fmt.Errorf("cluster %s: %w", k.id, ErrExists)
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	w, err := k.wrapper(ctx, PlatformKEK())
+	if err != nil {
+		return err
+	}
+	key := aead.NewKey()
+	defer key.Wipe()
+	record := clusterRecord{Format: recordFormat, Generation: 1}
+	if record.Check, err = key.Seal(k.checkAAD(), nil); err != nil {
+		return err
+	}
+	err = key.Reveal(func(raw []byte) (err error) {
+		record.Wrapped, err = w.Wrap(ctx, raw)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("wrap key of cluster %s: %w", k.id, err)
+	}
+	return store.PutJSON(tx, clusterBucket, k.id, record)
+}
+
+// Delete removes the cluster's key and all its database keys: what they
+// encrypted is lost. It needs no key. Lock is the caller's to call.
+func (k *Keyring) Delete(tx store.Tx) error {
+	if err := tx.Delete(clusterBucket, k.id); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	var doomed []string
+	for e, err := range tx.Scan(databaseBucket, k.id+"/", "") {
+		if err != nil {
+			return err
+		}
+		doomed = append(doomed, e.Key)
+	}
+	for _, key := range doomed {
+		if err := tx.Delete(databaseBucket, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keyring) checkAAD() []byte { return []byte(checkAAD + k.id) }
+
+func (k *Keyring) record(ctx context.Context) (r clusterRecord, err error) {
+	err = k.store.View(ctx, func(tx store.Tx) error { r, err = loadCluster(tx, k.id); return err })
+	return r, err
+}
+
+// Wrapped returns the wrap in force: the KEK and the version that wrapped.
+func (k *Keyring) Wrapped(ctx context.Context) (Wrapped, error) {
+	r, err := k.record(ctx)
+	return r.Wrapped, err
+}
+
+// unwrap asks the KEK in force for the cluster key and checks that it is it.
+func (k *Keyring) unwrap(ctx context.Context, r clusterRecord) (aead.Key, error) {
+	w, err := k.wrapper(ctx, r.Wrapped.KEK)
+	if err != nil {
+		return aead.Key{}, err
+	}
+	return k.unwrapWith(ctx, w, r.Wrapped, r.Check)
+}
+
+func (k *Keyring) unwrapWith(ctx context.Context, w KeyWrapper, wrapped Wrapped, check []byte) (aead.Key, error) {
+	raw, err := w.Unwrap(ctx, wrapped)
+	if err != nil {
+		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w", k.id, err)
+	}
+	defer clear(raw)
+	key, err := aead.KeyFrom(raw)
+	if err != nil {
+		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w: %w", k.id, ErrWrongKey, err)
+	}
+	if _, err := key.Open(k.checkAAD(), check); err != nil {
+		key.Wipe()
+		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w", k.id, ErrWrongKey)
+	}
+	return key, nil
+}
+
+// Unlock asks the KEK for the cluster key, always, and keeps it until Lock. It
+// returns ErrRevoked, ErrUnavailable or ErrWrongKey with the keyring as it was,
+// and ErrLocked when Lock was called meanwhile.
+func (k *Keyring) Unlock(ctx context.Context) error {
+	k.mu.RLock()
+	epoch := k.epoch
+	k.mu.RUnlock()
+	r, err := k.record(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := k.unwrap(ctx, r)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.epoch != epoch {
+		key.Wipe()
+		return fmt.Errorf("locked while unlocking cluster %s: %w", k.id, ErrLocked)
+	}
+	k.key.Wipe()
+	k.key = key
+	return nil
+}
+
+// Lock wipes the cluster key. DEKs that were handed out are their holders' to
+// wipe. Locking twice is fine.
+func (k *Keyring) Lock() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.key.Wipe()
+	k.key = aead.Key{}
+	k.epoch++
+}
+
+// Locked reports whether the cluster key is not in memory.
+func (k *Keyring) Locked() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.key.Wiped()
+}
+
+// Probe unwraps the stored wrap again and compares. nil means the KEK still
+// gives the cluster's key; the keyring is not changed either way.
+func (k *Keyring) Probe(ctx context.Context) error {
+	r, err := k.record(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := k.unwrap(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer key.Wipe()
+	return key.Reveal(func(raw []byte) error {
+		k.mu.RLock()
+		held := k.key
+		k.mu.RUnlock()
+		if !held.Equal(raw) && !held.Wiped() { // in this order: Lock may come in between
+			return fmt.Errorf("probe key of cluster %s: %w", k.id, ErrWrongKey)
+		}
+		return nil
+	})
+}
+
+// ChangeKEK puts the cluster key under another KEK, or under the newest
+// version of the same: one unwrap with the old, one wrap with the new, one
+// unwrap with the new to see that it works, one durable transaction that
+// replaces the old wrap. On any error, and on a crash at any point before that
+// transaction, the old wrap stays in force. It needs the old KEK and works
+// whether or not the keyring is unlocked; data is not touched.
+func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
+	k.change.Lock()
+	defer k.change.Unlock()
+	next, err := k.wrapper(ctx, kek)
+	if err != nil {
+		return err
+	}
+	old, err := k.record(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := k.unwrap(ctx, old)
+	if err != nil {
+		return fmt.Errorf("with the KEK in force: %w", err)
+	}
+	defer key.Wipe()
+	young := clusterRecord{Format: recordFormat, Generation: old.Generation + 1, Check: old.Check}
+	err = key.Reveal(func(raw []byte) (err error) {
+		young.Wrapped, err = next.Wrap(ctx, raw)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("wrap key of cluster %s with the new KEK: %w", k.id, err)
+	}
+	young.Wrapped.KEK = kek // as asked for: "" stays the newest version
+	if young.Wrapped.KeyVersion == "" {
+		return fmt.Errorf("wrap key of cluster %s: the wrapper does not say which key version wrapped", k.id)
+	}
+	verified, err := k.unwrapWith(ctx, next, young.Wrapped, young.Check)
+	if err != nil {
+		return fmt.Errorf("verify the new KEK: %w", err)
+	}
+	verified.Wipe()
+	err = k.store.Update(ctx, func(tx store.Tx) error {
+		now, err := loadCluster(tx, k.id)
+		if err != nil {
+			return err
+		}
+		if now.Generation != old.Generation {
+			return ErrConflict
+		}
+		return store.PutJSON(tx, clusterBucket, k.id, young)
+	})
+	if err != nil {
+		return fmt.Errorf("replace wrap of cluster %s: %w", k.id, err)
+	}
+	// The new wrap is in force. What remains of the old one in the store's log
+	// is overwritten now rather than at the store's next convenience.
+	if err := store.Scrub(ctx, k.store); err != nil {
+		k.log.WarnContext(ctx, "old wrap is not scrubbed from the store's log yet", "cluster", k.id, "error", err)
+	}
+	k.log.InfoContext(ctx, "cluster key wrapped anew", "cluster", k.id, "kind", kek.Kind, "vault", kek.VaultURI, "key", kek.KeyName, "key_version", young.Wrapped.KeyVersion)
+	return nil
+}
+
+// held returns the cluster key, or ErrLocked.
+func (k *Keyring) held() (aead.Key, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.key.Wiped() {
+		return aead.Key{}, fmt.Errorf("cluster %s: %w", k.id, ErrLocked)
+	}
+	return k.key, nil
+}

@@ -1,0 +1,128 @@
+package envelope
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/kustos-io/kustos/internal/aead"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+const (
+	clusterBucket  = "envelope.clusters"  // key: cluster id
+	databaseBucket = "envelope.databases" // key: cluster id / database id
+	recordFormat   = 1
+	wrapVersion    = 1
+
+	checkAAD    = "kustos cluster key check v1\x00"
+	databaseAAD = "kustos database key v1\x00"
+)
+
+// clusterRecord is a cluster's one wrap. There is never a second one: a change
+// of KEK replaces it.
+type clusterRecord struct {
+	Format     int     `json:"format"`
+	Generation int     `json:"generation"` // +1 with every change of KEK
+	Wrapped    Wrapped `json:"wrapped"`
+	Check      []byte  `json:"check"` // nothing, sealed by the cluster key: tells the right key
+}
+
+// databaseRecord is a database's keys, oldest first; the last wraps new DEKs.
+type databaseRecord struct {
+	Format int           `json:"format"`
+	Keys   []databaseKey `json:"keys"`
+	// KEK is room for a database with a KEK of its own; must be absent in format 1.
+	KEK *Wrapped `json:"kek,omitempty"`
+}
+
+type databaseKey struct {
+	Version int    `json:"version"`
+	Wrapped []byte `json:"wrapped"` // by the cluster key
+}
+
+func loadCluster(tx store.Tx, clusterID string) (clusterRecord, error) {
+	r, err := store.GetJSON[clusterRecord](tx, clusterBucket, clusterID)
+	if errors.Is(err, store.ErrNotFound) {
+		return r, fmt.Errorf("cluster %s: %w", clusterID, ErrNotFound)
+	} else if err != nil {
+		return r, err
+	}
+	if r.Format > recordFormat {
+		return r, fmt.Errorf("keys of cluster %s have format %d, this binary knows up to %d: %w", clusterID, r.Format, recordFormat, ErrNewerFormat)
+	}
+	return r, nil
+}
+
+func loadDatabase(tx store.Tx, clusterID, databaseID string) (databaseRecord, error) {
+	r, err := store.GetJSON[databaseRecord](tx, databaseBucket, clusterID+"/"+databaseID)
+	if errors.Is(err, store.ErrNotFound) {
+		return r, fmt.Errorf("database %s: %w", databaseID, ErrNotFound)
+	} else if err != nil {
+		return r, err
+	}
+	if r.Format > recordFormat {
+		return r, fmt.Errorf("keys of database %s have format %d, this binary knows up to %d: %w", databaseID, r.Format, recordFormat, ErrNewerFormat)
+	}
+	if r.KEK != nil {
+		return r, fmt.Errorf("database %s: %w", databaseID, ErrDatabaseKEK)
+	}
+	if len(r.Keys) == 0 {
+		return r, fmt.Errorf("database %s: %w", databaseID, ErrNotFound)
+	}
+	return r, nil
+}
+
+// pick returns the key of a version; 0 means the newest.
+func (r databaseRecord) pick(databaseID string, version int) (databaseKey, error) {
+	if version == 0 {
+		return r.Keys[len(r.Keys)-1], nil
+	}
+	for _, k := range r.Keys {
+		if k.Version == version {
+			return k, nil
+		}
+	}
+	return databaseKey{}, fmt.Errorf("database %s, key version %d: %w", databaseID, version, ErrNotFound)
+}
+
+// wrapKey: version byte | nonce | ciphertext | tag, 61 bytes.
+func wrapKey(by aead.Key, aad []byte, key aead.Key) (wrapped []byte, err error) {
+	err = key.Reveal(func(raw []byte) error {
+		sealed, err := by.Seal(aad, raw)
+		wrapped = append([]byte{wrapVersion}, sealed...)
+		return err
+	})
+	return wrapped, err
+}
+
+func unwrapKey(by aead.Key, aad, wrapped []byte) (aead.Key, error) {
+	if len(wrapped) == 0 || wrapped[0] == 0 {
+		return aead.Key{}, aead.ErrAuthentication
+	}
+	if wrapped[0] > wrapVersion {
+		return aead.Key{}, fmt.Errorf("wrapped key has format %d, this binary knows up to %d: %w", wrapped[0], wrapVersion, ErrNewerFormat)
+	}
+	raw, err := by.Open(aad, wrapped[1:])
+	if err != nil {
+		return aead.Key{}, err
+	}
+	defer clear(raw)
+	return aead.KeyFrom(raw)
+}
+
+// databaseKeyAAD: label | cluster id, 16 bytes | database id, 16 | version, 4.
+func databaseKeyAAD(clusterID, databaseID string, version int) ([]byte, error) {
+	c, err := ids.ParseGUID(clusterID)
+	if err != nil {
+		return nil, fmt.Errorf("cluster id: %w", err)
+	}
+	d, err := ids.ParseGUID(databaseID)
+	if err != nil {
+		return nil, fmt.Errorf("database id: %w", err)
+	}
+	aad := append([]byte(databaseAAD), c[:]...)
+	aad = append(aad, d[:]...)
+	return binary.BigEndian.AppendUint32(aad, uint32(version)), nil
+}
