@@ -1,0 +1,174 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	Store store.Store
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Engine is the Authorizer of every plane. It is safe for concurrent use.
+type Engine struct {
+	store store.Store
+	now   func() time.Time
+	log   *slog.Logger
+	roles map[string]RoleDefinition // by id
+}
+
+var _ Authorizer = (*Engine)(nil)
+
+// New returns an engine over the assignments in the store.
+func New(cfg Config) *Engine {
+	e := &Engine{store: cfg.Store, now: cfg.Now, log: cfg.Log, roles: map[string]RoleDefinition{}}
+	for _, role := range Roles() {
+		e.roles[role.ID] = role
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	return e
+}
+
+// Authorize decides over an action at a scope (an ARM id). Actions of
+// "microsoft.directory" are decided by directory roles alone, all others by
+// role assignments alone. A first-party caller may read and nothing else.
+func (e *Engine) Authorize(ctx context.Context, p Principal, action, scope string) (Decision, error) {
+	return e.logged(ctx, p, action, scope, false)
+}
+
+// AuthorizeData decides over a data action ("Microsoft.KeyVault/vaults/keys/read")
+// at a scope, which for a key is the vault's id and "/keys/{name}".
+func (e *Engine) AuthorizeData(ctx context.Context, p Principal, dataAction, scope string) (Decision, error) {
+	return e.logged(ctx, p, dataAction, scope, true)
+}
+
+func (e *Engine) logged(ctx context.Context, p Principal, action, scope string, data bool) (Decision, error) {
+	decision, err := e.decide(ctx, p, action, scope, data)
+	if err != nil {
+		return Decision{Rule: "no decision could be made"}, fmt.Errorf("authorise %s: %w", action, err)
+	}
+	e.log.DebugContext(ctx, "authorisation decision", "principal", p.ObjectID, "first_party", p.FirstParty, "action", action, "data", data,
+		"scope", scope, "allowed", decision.Allowed, "rule", decision.Rule)
+	return decision, nil
+}
+
+const directoryActions = "microsoft.directory/"
+
+func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, data bool) (Decision, error) {
+	asked, err := scopeKey(scope)
+	switch {
+	case err != nil:
+		return Decision{Rule: "the scope is not a resource id"}, nil
+	case action == "":
+		return Decision{Rule: "no action was named"}, nil
+	case p.FirstParty != "":
+		if !data && strings.HasSuffix(strings.ToLower(action), "/read") {
+			return Decision{Allowed: true, Rule: "first party " + p.FirstParty + " may read"}, nil
+		}
+		return Decision{Rule: "first party " + p.FirstParty + " may only read"}, nil
+	case p.ObjectID == "":
+		return Decision{Rule: "the caller has no object id"}, nil
+	case strings.HasPrefix(strings.ToLower(action), directoryActions):
+		return e.decideDirectory(ctx, p)
+	}
+	decision := Decision{Rule: "no role assignment grants it"}
+	err = e.store.View(ctx, func(tx store.Tx) error {
+		return e.eachAt(tx, p.ObjectID, asked, func(a Assignment, role RoleDefinition) bool {
+			if !role.Permission.allows(action, data) {
+				return true
+			}
+			decision = Decision{Allowed: true, Rule: fmt.Sprintf("role assignment %s: %s at %s", a.Name, role.Name, a.Scope)}
+			return false
+		})
+	})
+	return decision, err
+}
+
+// eachAt calls fn with every assignment of a principal that reaches the scope
+// of that key, until fn returns false.
+func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignment, RoleDefinition) bool) error {
+	all, err := store.ListJSON[Assignment](tx, bucketAssignments, strings.ToLower(principalID)+"/")
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		at, err := scopeKey(a.Scope)
+		if err != nil {
+			return err
+		}
+		role, known := e.roles[a.RoleID]
+		if known && covers(at, asked) && !fn(a, role) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Permissions lists what a principal's roles grant at a scope.
+func (e *Engine) Permissions(ctx context.Context, principalID, scope string) ([]Permission, error) {
+	asked, err := scopeKey(scope)
+	if err != nil {
+		return nil, err
+	}
+	var found []Permission
+	err = e.store.View(ctx, func(tx store.Tx) error {
+		return e.eachAt(tx, principalID, asked, func(_ Assignment, role RoleDefinition) bool {
+			found = append(found, role.Permission)
+			return true
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list permissions: %w", err)
+	}
+	return found, nil
+}
+
+// once runs fn in a transaction unless it has been done under that key before.
+func (e *Engine) once(ctx context.Context, key string, fn func(tx store.Tx) error) (done bool, err error) {
+	key = strings.ToLower(key)
+	err = e.store.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.Get(bucketGrants, key)
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		done = true
+		return store.PutJSON(tx, bucketGrants, key, e.now().UTC())
+	})
+	return done && err == nil, err
+}
+
+// GrantOwner makes a principal Owner of a subscription. It does so once: an
+// assignment that was deleted later does not come back at the next start.
+func (e *Engine) GrantOwner(ctx context.Context, subscriptionID, objectID string) error {
+	done, err := e.once(ctx, "owner/"+subscriptionID+"/"+objectID, func(tx store.Tx) error {
+		now := e.now().UTC()
+		return putAssignment(tx, Assignment{Name: ids.NewGUID(), Scope: "/subscriptions/" + subscriptionID, RoleID: RoleOwner,
+			PrincipalID: strings.ToLower(objectID), PrincipalType: "ServicePrincipal", Created: now, Updated: now})
+	})
+	if err != nil {
+		return fmt.Errorf("grant owner: %w", err)
+	}
+	if done {
+		e.log.InfoContext(ctx, "role assigned", "principal", objectID, "role", "Owner", "scope", "/subscriptions/"+subscriptionID)
+	}
+	return nil
+}
