@@ -1,34 +1,46 @@
 package authz
 
-import "fmt"
-
-// TokenErrorKind says what is wrong with a bearer token.
+// TokenErrorKind says which check a bearer token failed.
 type TokenErrorKind string
 
-// The kinds, in the order in which they are checked.
+// The kinds, in the order of the checks.
 const (
-	TokenMissing     TokenErrorKind = "missing"
-	TokenMalformed   TokenErrorKind = "malformed"
-	TokenSignature   TokenErrorKind = "signature"
-	TokenIssuer      TokenErrorKind = "issuer"
-	TokenAudience    TokenErrorKind = "audience"
-	TokenExpired     TokenErrorKind = "expired"
-	TokenNotYetValid TokenErrorKind = "not yet valid"
+	TokenMissing     TokenErrorKind = "Missing"   // no token at all
+	TokenMalformed   TokenErrorKind = "Malformed" // not a JWT of ours by its form: parts, encoding, algorithm, claims
+	TokenIssuer      TokenErrorKind = "Issuer"    // another issuer or another tenant
+	TokenSignature   TokenErrorKind = "Signature" // unknown key, or the signature does not fit
+	TokenAudience    TokenErrorKind = "Audience"
+	TokenExpired     TokenErrorKind = "Expired"
+	TokenNotYetValid TokenErrorKind = "NotYetValid"
 )
 
 // TokenError is why a token verifier turned a caller away. It lives here, not
-// with the issuer, so that a plane can answer 401 in its own shape without
+// with the issuer, so that every plane can answer 401 in its own shape without
 // importing the directory. It must never hold the token.
 type TokenError struct {
 	Kind TokenErrorKind
-	// Found and Expected are the two values that do not agree: audiences,
-	// issuers (URLs), or times in RFC 3339. They may be empty.
-	Found, Expected string
+	// Found and Expected are the two issuers, audiences or times (RFC 3339);
+	// several expected audiences are separated by ", ". Empty for other kinds.
+	Found    string
+	Expected string
 }
 
+// Error says what was refused, for the log.
 func (e *TokenError) Error() string {
-	if e.Found == "" && e.Expected == "" {
-		return fmt.Sprintf("token is refused: %s", e.Kind)
+	switch e.Kind {
+	case TokenMissing:
+		return "no access token"
+	case TokenMalformed:
+		return "access token is malformed"
+	case TokenSignature:
+		return "access token is not signed by this tenant"
+	case TokenExpired:
+		return "access token expired at " + e.Found
+	case TokenNotYetValid:
+		return "access token is not valid before " + e.Found
+	case TokenIssuer:
+		return "access token has issuer " + e.Found + ", not " + e.Expected
+	default:
+		return "access token has audience " + e.Found + ", not " + e.Expected
 	}
-	return fmt.Sprintf("token is refused: %s: found %q, expected %q", e.Kind, e.Found, e.Expected)
 }

@@ -14,47 +14,21 @@ import (
 )
 
 // TokenErrorKind says which check a token failed.
-type TokenErrorKind string
+type TokenErrorKind = authz.TokenErrorKind
 
 // The kinds, in the order of the checks.
 const (
-	Missing     TokenErrorKind = "Missing"   // no token at all
-	Malformed   TokenErrorKind = "Malformed" // not a JWT of ours by its form: parts, encoding, algorithm, claims
-	Issuer      TokenErrorKind = "Issuer"    // another issuer or another tenant
-	Signature   TokenErrorKind = "Signature" // unknown key, or the signature does not fit
-	Audience    TokenErrorKind = "Audience"
-	Expired     TokenErrorKind = "Expired"
-	NotYetValid TokenErrorKind = "NotYetValid"
+	Missing     = authz.TokenMissing
+	Malformed   = authz.TokenMalformed
+	Issuer      = authz.TokenIssuer
+	Signature   = authz.TokenSignature
+	Audience    = authz.TokenAudience
+	Expired     = authz.TokenExpired
+	NotYetValid = authz.TokenNotYetValid
 )
 
 // TokenError is why a token was refused. It never holds the token.
-type TokenError struct {
-	Kind TokenErrorKind
-	// Found and Expected are the two issuers, audiences or times (RFC 3339);
-	// several expected audiences are separated by ", ". Empty for other kinds.
-	Found    string
-	Expected string
-}
-
-// Error says what was refused, for the log.
-func (e *TokenError) Error() string {
-	switch e.Kind {
-	case Missing:
-		return "no access token"
-	case Malformed:
-		return "access token is malformed"
-	case Signature:
-		return "access token is not signed by this tenant"
-	case Expired:
-		return "access token expired at " + e.Found
-	case NotYetValid:
-		return "access token is not valid before " + e.Found
-	case Issuer:
-		return "access token has issuer " + e.Found + ", not " + e.Expected
-	default:
-		return "access token has audience " + e.Found + ", not " + e.Expected
-	}
-}
+type TokenError = authz.TokenError
 
 const (
 	// maxTokenBytes is far above our own tokens (about 1.5 kB).
