@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// ErrGone says that the child ended (it crashed or was killed) before it
+// answered; whether the command was carried out is unknown.
+var ErrGone = errors.New("engine child is gone")
+
+// Config is what a child starts with.
+type Config struct {
+	// MemoryLimit is the most bytes DuckDB may use; 0 means 1 GiB. The bytes of
+	// memfds are not part of it.
+	MemoryLimit int64
+	// Threads is the number of DuckDB's threads; 0 means one for each processor.
+	Threads int
+	// MaxFile is the largest file in bytes the child may write into a memfd; 0 means 8 GiB.
+	MaxFile int64
+	// MaxOpen is the number of descriptors the child may hold; 0 means 4096.
+	MaxOpen int
+	// Prelude are statements (macros) run before the settings are locked.
+	Prelude []string
+	// RequireConfinement refuses to start when any layer of confinement is missing.
+	RequireConfinement bool
+}
+
+// Column is a column of a buffer: the physical name and the SQL type.
+type Column struct {
+	Name    string
+	Type    string
+	NotNull bool // only for VARCHAR
+}
+
+// Statement is SQL with its parameters. In SQL an extent stands as
+// '{{extent:<id>}}' where a file name goes; every one must be listed in Extents.
+type Statement struct {
+	SQL     string
+	Params  []any // nil, bool, int, int32, int64, float64 or string
+	Extents []string
+}
+
+// Import says how to read a foreign Parquet file into a table's columns.
+type Import struct {
+	Columns []ImportColumn
+}
+
+// ImportColumn is one column to make. Source is the column of the file, ""
+// for a null column.
+type ImportColumn struct {
+	Name   string // physical name
+	Type   string // KQL type name
+	Source string
+}
+
+// Child is one running engine process. It is safe for concurrent use. After
+// the process has ended every method returns an error that is [ErrGone]. A
+// refusal of a statement is a [*Fault].
+type Child interface {
+	// OpenExtent hands over a memfd that holds a Parquet file; the child reads
+	// it under the id until CloseExtent. The caller keeps its own descriptor.
+	OpenExtent(ctx context.Context, id string, data *os.File) error
+	// CloseExtent forgets an extent, at once or when the last statement that
+	// uses it has ended.
+	CloseExtent(ctx context.Context, id string) error
+
+	// CreateBuffer makes an empty in-memory table.
+	CreateBuffer(ctx context.Context, name string, columns []Column) error
+	// Append adds the rows of an Arrow IPC stream to a buffer, all of them or
+	// none. Columns are taken by name; one the stream lacks becomes null, or ''
+	// where the buffer's column has no null; one the buffer lacks is left out.
+	Append(ctx context.Context, name string, stream []byte) error
+	// DropBuffer removes a buffer; running statements still see it.
+	DropBuffer(ctx context.Context, name string) error
+
+	// Query starts a statement. When ctx ends the statement is interrupted.
+	Query(ctx context.Context, s Statement) (Rows, error)
+	// Export writes a statement's result as Parquet into out, an empty memfd,
+	// and returns the number of rows.
+	Export(ctx context.Context, s Statement, out *os.File) (int64, error)
+	// Import converts the Parquet file in to the columns asked for, writes
+	// Parquet into out, an empty memfd, and returns the number of rows.
+	Import(ctx context.Context, in *os.File, spec Import, out *os.File) (int64, error)
+
+	// Ping returns when the child has answered.
+	Ping(ctx context.Context) error
+	// Info says what the child reported at its start.
+	Info() Info
+	// Done is closed when the process has ended and was waited for.
+	Done() <-chan struct{}
+	// Close kills the process and waits for its end.
+	Close() error
+}
+
+// Info is what a child reports at its start.
+type Info struct {
+	PID         int
+	Version     string // DuckDB's version
+	Confinement Confinement
+}
+
+// Confinement says which walls stand around a child.
+type Confinement struct {
+	Landlock    bool // no files but the few DuckDB reads of /proc and /sys
+	LandlockABI int
+	Seccomp     bool // only the system calls that answering queries needs
+	NoNewPrivs  bool
+	Limits      bool // no core dumps, no locked memory, bounded files and descriptors
+	NotDumpable bool // other processes of the same user cannot read its memory
+	OwnUser     bool // runs under a user id that owns nothing
+	Missing     []string
+}
+
+// Complete says whether every wall stands.
+func (c Confinement) Complete() bool {
+	return c.Landlock && c.Seccomp && c.NoNewPrivs && c.Limits && c.NotDumpable && c.OwnUser
+}
+
+// Kind groups the refusals of an engine by what a caller can do about them.
+type Kind string
+
+// The kinds of [Fault].
+const (
+	Overflow    Kind = "overflow"    // a number does not fit its type
+	Conversion  Kind = "conversion"  // a value cannot be converted
+	OutOfMemory Kind = "memory"      // the memory limit was reached
+	Interrupted Kind = "interrupted" // the statement was cancelled
+	BadData     Kind = "data"        // a file or batch cannot be read or does not fit
+	BadCommand  Kind = "command"     // an unknown extent or buffer, a malformed request
+	Internal    Kind = "internal"    // anything else: the compiler's or the engine's mistake
+)
+
+// Fault is the engine's refusal. Message holds no value of a row and no
+// literal: what the engine quotes is cut out in the child.
+type Fault struct {
+	Kind    Kind
+	Message string
+}
+
+func (f *Fault) Error() string { return fmt.Sprintf("engine: %s: %s", f.Kind, f.Message) }

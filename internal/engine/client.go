@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// interruptLimit is how long an interrupted statement may take to end before
+// the child counts as stuck and is killed.
+const interruptLimit = 15 * time.Second
+
+// client is the parent's end of one child.
+type client struct {
+	conn    *Conn
+	process *os.Process
+	info    Info
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	next    uint64
+	pending map[uint64]chan Reply // nil once the child is gone
+	gone    chan struct{}         // the child will not answer any more
+	done    chan struct{}         // the process was waited for
+}
+
+func newClient(conn *Conn, log *slog.Logger) *client {
+	return &client{conn: conn, log: log, pending: make(map[uint64]chan Reply), gone: make(chan struct{}), done: make(chan struct{})}
+}
+
+func (c *client) Info() Info            { return c.info }
+func (c *client) Done() <-chan struct{} { return c.done }
+
+// Close kills the process and waits for its end.
+func (c *client) Close() error {
+	c.kill()
+	<-c.done
+	return nil
+}
+
+func (c *client) kill() {
+	c.fail()
+	// An error means that it has ended already.
+	_ = c.process.Kill()
+}
+
+// fail makes every waiting and every later request end with ErrGone.
+func (c *client) fail() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending == nil {
+		return
+	}
+	c.pending = nil
+	close(c.gone)
+}
+
+// ended is called once, when the process has been waited for.
+func (c *client) ended(err error) {
+	c.fail()
+	c.conn.Close()
+	c.log.Info("engine child ended", "pid", c.process.Pid, "error", err)
+	close(c.done)
+}
+
+func (c *client) receive() {
+	for {
+		var reply Reply
+		files, err := c.conn.Receive(&reply)
+		for _, f := range files { // a child has nothing to give
+			f.Close()
+		}
+		if err != nil {
+			c.kill()
+			return
+		}
+		c.mu.Lock()
+		answer := c.pending[reply.ID]
+		delete(c.pending, reply.ID)
+		c.mu.Unlock()
+		if answer != nil {
+			answer <- reply // buffered: never blocks
+		}
+	}
+}
+
+// send registers and sends a request; the reply comes through the channel.
+func (c *client) send(req *Request, files ...*os.File) (<-chan Reply, error) {
+	answer := make(chan Reply, 1)
+	c.mu.Lock()
+	if c.pending == nil {
+		c.mu.Unlock()
+		return nil, ErrGone
+	}
+	c.next++
+	req.ID = c.next
+	c.pending[req.ID] = answer
+	c.mu.Unlock()
+	if err := c.conn.Send(req, files...); err != nil {
+		c.mu.Lock()
+		delete(c.pending, req.ID)
+		c.mu.Unlock()
+		select {
+		case <-c.gone:
+			return nil, ErrGone
+		default:
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// interrupt asks the child to give a request up.
+func (c *client) interrupt(id uint64) {
+	// An error means that the child is gone, which ends the request as well.
+	_ = c.conn.Send(&Request{Op: OpCancel, Target: id})
+}
+
+// await waits for the reply to an interrupted or finished statement. A child
+// that does not give one is stuck and is killed.
+func (c *client) await(answer <-chan Reply, limit time.Duration) (Reply, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case reply := <-answer:
+		return outcome(reply)
+	case <-c.gone:
+		return lastWord(answer)
+	case <-timer.C:
+		c.log.Error("engine child does not answer an interrupt and is killed", "pid", c.process.Pid)
+		c.kill()
+		return Reply{}, ErrGone
+	}
+}
+
+// call sends a request and waits for its reply. When ctx ends first the
+// request is interrupted and the error is ctx's.
+func (c *client) call(ctx context.Context, req Request, files ...*os.File) (Reply, error) {
+	if err := ctx.Err(); err != nil {
+		return Reply{}, err
+	}
+	answer, err := c.send(&req, files...)
+	if err != nil {
+		return Reply{}, err
+	}
+	select {
+	case reply := <-answer:
+		return outcome(reply)
+	case <-c.gone:
+		return lastWord(answer)
+	case <-ctx.Done():
+		c.interrupt(req.ID)
+		if reply, err := c.await(answer, interruptLimit); err == nil {
+			return reply, nil // it was done before the interrupt came
+		}
+		return Reply{}, ctx.Err()
+	}
+}
+
+// lastWord takes a reply that came just before the child went.
+func lastWord(answer <-chan Reply) (Reply, error) {
+	select {
+	case reply := <-answer:
+		return outcome(reply)
+	default:
+		return Reply{}, ErrGone
+	}
+}
+
+func outcome(reply Reply) (Reply, error) {
+	if reply.Fault != nil {
+		return reply, reply.Fault
+	}
+	return reply, nil
+}
+
+func (c *client) Ping(ctx context.Context) error {
+	_, err := c.call(ctx, Request{Op: OpPing})
+	return err
+}
+
+func (c *client) OpenExtent(ctx context.Context, id string, data *os.File) error {
+	_, err := c.call(ctx, Request{Op: OpOpen, Name: id}, data)
+	return err
+}
+
+func (c *client) CloseExtent(ctx context.Context, id string) error {
+	_, err := c.call(ctx, Request{Op: OpClose, Name: id})
+	return err
+}
+
+func (c *client) CreateBuffer(ctx context.Context, name string, columns []Column) error {
+	_, err := c.call(ctx, Request{Op: OpCreate, Name: name, Columns: columns})
+	return err
+}
+
+func (c *client) DropBuffer(ctx context.Context, name string) error {
+	_, err := c.call(ctx, Request{Op: OpDrop, Name: name})
+	return err
+}
+
+func (c *client) Append(ctx context.Context, name string, stream []byte) error {
+	f, err := NewMemfd("batch")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(stream); err != nil {
+		return fmt.Errorf("hand over batch: %w", err)
+	}
+	if err := Seal(f); err != nil {
+		return err
+	}
+	_, err = c.call(ctx, Request{Op: OpAppend, Name: name}, f)
+	return err
+}
+
+func (c *client) Export(ctx context.Context, s Statement, out *os.File) (int64, error) {
+	req := s.request(OpExport)
+	reply, err := c.call(ctx, req, out)
+	return reply.Rows, err
+}
+
+func (c *client) Import(ctx context.Context, in *os.File, spec Import, out *os.File) (int64, error) {
+	reply, err := c.call(ctx, Request{Op: OpImport, Import: &spec}, in, out)
+	return reply.Rows, err
+}
+
+func (s Statement) request(op Op) Request {
+	params := make([]Param, len(s.Params))
+	for i, p := range s.Params {
+		params[i] = Param{p}
+	}
+	return Request{Op: op, SQL: s.SQL, Params: params, Extents: s.Extents}
+}

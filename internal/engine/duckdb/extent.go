@@ -1,0 +1,83 @@
+//go:build cgo
+
+package duckdb
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// extents holds the memfds that were handed over. A descriptor is closed only
+// when no statement uses it: its number would otherwise be given to another
+// file while DuckDB still opens it by that number.
+type extents struct {
+	mu   sync.Mutex
+	open map[string]*extent
+}
+
+type extent struct {
+	file   *os.File
+	users  int
+	closed bool // close when the last user has ended
+}
+
+func (e *extents) add(id string, f *os.File) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.open[id]; ok {
+		return badCommand("extent is open already")
+	}
+	e.open[id] = &extent{file: f}
+	return nil
+}
+
+func (e *extents) remove(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x, ok := e.open[id]
+	if !ok {
+		return badCommand("extent is not open")
+	}
+	delete(e.open, id)
+	x.closed = true
+	if x.users == 0 {
+		x.file.Close()
+	}
+	return nil
+}
+
+// use replaces the extents' placeholders by the paths of their memfds and
+// keeps them open until release is called.
+func (e *extents) use(sql string, ids []string) (resolved string, release func(), err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	used := make([]*extent, 0, len(ids))
+	pairs := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		x, ok := e.open[id]
+		if !ok {
+			return "", nil, badCommand("extent is not open")
+		}
+		used = append(used, x)
+		pairs = append(pairs, "{{extent:"+id+"}}", descriptorPath(x.file))
+	}
+	for _, x := range used {
+		x.users++
+	}
+	release = func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, x := range used {
+			if x.users--; x.users == 0 && x.closed {
+				x.file.Close()
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(sql), release, nil
+}
+
+func descriptorPath(f *os.File) string {
+	return "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+}
