@@ -1,0 +1,294 @@
+package tour
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/cli"
+)
+
+// client is a small Azure client: tokens by client secret, everything through
+// the proxy, trusting the instance's CA alone.
+type client struct {
+	conn   cli.Connection
+	http   *http.Client
+	tokens map[string]string
+}
+
+const (
+	arm         = "https://management.azure.com"
+	vaultScope  = "https://vault.azure.net"
+	kustoScope  = "https://kusto.kusto.windows.net"
+	apiGroups   = "2021-04-01"
+	apiDeploy   = "2021-04-01"
+	apiVault    = "2022-07-01"
+	apiKusto    = "2023-08-15"
+	apiKeys     = "7.4"
+	pollPause   = 40 * time.Millisecond
+	opTimeout   = time.Minute
+	httpTimeout = time.Minute
+)
+
+func newClient(conn cli.Connection) (*client, error) {
+	ca, err := os.ReadFile(conn.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%s holds no certificate", conn.CAFile)
+	}
+	proxy, err := url.Parse(conn.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn: conn, tokens: map[string]string{}, http: &http.Client{Timeout: httpTimeout,
+		Transport: &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool}}}}, nil
+}
+
+// answer is one HTTP answer, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// refusal is the error an answer carries, nil for success.
+func (a answer) refusal() error {
+	if a.status < 400 {
+		return nil
+	}
+	var e struct {
+		Error struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+			At      string `json:"@message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(a.body, &e) != nil || e.Error.Code == "" {
+		return fmt.Errorf("HTTP %d", a.status)
+	}
+	if e.Error.At != "" {
+		e.Error.Message = e.Error.At
+	}
+	return &refusedError{status: a.status, code: e.Error.Code, message: e.Error.Message}
+}
+
+// refusedError is an Azure error answer.
+type refusedError struct {
+	status        int
+	code, message string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("HTTP %d %s: %s", e.status, e.code, e.message)
+}
+
+func (c *client) token(ctx context.Context, audience string) (string, error) {
+	if t := c.tokens[audience]; t != "" {
+		return t, nil
+	}
+	form := url.Values{"client_id": {c.conn.ClientID}, "client_secret": {c.conn.ClientSecret}, "grant_type": {"client_credentials"}, "scope": {audience + "/.default"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://login.microsoftonline.com/"+c.conn.TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var out struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil || out.AccessToken == "" {
+		return "", fmt.Errorf("no token for %s: HTTP %d", audience, resp.StatusCode)
+	}
+	c.tokens[audience] = out.AccessToken
+	return out.AccessToken, nil
+}
+
+// do sends one request with a token for audience. A string body is sent as it
+// is, anything else as JSON.
+func (c *client) do(ctx context.Context, audience, method, address string, body any) (answer, error) {
+	token, err := c.token(ctx, audience)
+	if err != nil {
+		return answer{}, err
+	}
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	case []byte:
+		reader = bytes.NewReader(b)
+	default:
+		data, err := json.Marshal(b)
+		if err != nil {
+			return answer{}, err
+		}
+		reader = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, reader)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{resp.StatusCode, resp.Header, data}, nil
+}
+
+// armDo calls Resource Manager, follows a long-running operation to its end
+// and decodes the last answer into out, if that is not nil.
+func (c *client) armDo(ctx context.Context, method, path, api string, body, out any) error {
+	address := arm + path + "?api-version=" + api
+	a, err := c.do(ctx, arm, method, address, body)
+	if err != nil {
+		return err
+	}
+	if err := a.refusal(); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if status := a.header.Get("Azure-AsyncOperation"); status != "" {
+		if err := c.wait(ctx, status); err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		if out != nil {
+			if a, err = c.do(ctx, arm, http.MethodGet, address, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(a.body, out)
+}
+
+// wait polls an operation until it is terminal.
+func (c *client) wait(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	tick := time.NewTicker(pollPause)
+	defer tick.Stop()
+	for {
+		a, err := c.do(ctx, arm, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		if err := a.refusal(); err != nil {
+			return err
+		}
+		var op struct {
+			Status string          `json:"status"`
+			Error  json.RawMessage `json:"error"`
+		}
+		if err := json.Unmarshal(a.body, &op); err != nil {
+			return err
+		}
+		switch op.Status {
+		case "Succeeded":
+			return nil
+		case "Failed", "Canceled":
+			return fmt.Errorf("operation %s: %s", strings.ToLower(op.Status), op.Error)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// query runs a query (or, when it begins with a dot, a command) and returns
+// the rows of the first result.
+func (c *client) query(ctx context.Context, cluster, database, text string) ([][]any, error) {
+	path := "/v2/rest/query"
+	if strings.HasPrefix(text, ".") {
+		path = "/v1/rest/mgmt"
+	}
+	a, err := c.do(ctx, kustoScope, http.MethodPost, cluster+path, map[string]string{"db": database, "csl": text})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.refusal(); err != nil {
+		return nil, err
+	}
+	if path == "/v1/rest/mgmt" {
+		var v1 struct{ Tables []struct{ Rows [][]any } }
+		if err := json.Unmarshal(a.body, &v1); err != nil || len(v1.Tables) == 0 {
+			return nil, errors.New("the answer has no table")
+		}
+		return v1.Tables[0].Rows, nil
+	}
+	var frames []struct {
+		FrameType, TableKind string
+		HasErrors            bool
+		Rows                 [][]any
+	}
+	if err := json.Unmarshal(a.body, &frames); err != nil {
+		return nil, fmt.Errorf("the answer is not a v2 data set: %w", err)
+	}
+	var rows [][]any
+	for _, f := range frames {
+		if f.HasErrors {
+			return nil, errors.New("the query ended with errors")
+		}
+		if f.TableKind == "PrimaryResult" {
+			rows = f.Rows
+		}
+	}
+	return rows, nil
+}
+
+// stream ingests a body by streaming ingestion.
+func (c *client) stream(ctx context.Context, cluster, database, table, format string, data []byte) error {
+	a, err := c.do(ctx, kustoScope, http.MethodPost, cluster+"/v1/rest/ingest/"+database+"/"+table+"?streamFormat="+format, data)
+	if err != nil {
+		return err
+	}
+	return a.refusal()
+}
+
+// subject is the object id in the client's own token, for access policies.
+func (c *client) subject(ctx context.Context) (string, error) {
+	token, err := c.token(ctx, arm)
+	if err != nil {
+		return "", err
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", errors.New("the token is not a JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", err
+	}
+	var claims struct {
+		OID string `json:"oid"`
+	}
+	err = json.Unmarshal(payload, &claims)
+	return claims.OID, err
+}
