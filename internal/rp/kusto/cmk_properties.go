@@ -1,0 +1,143 @@
+package kusto
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/ids"
+)
+
+// keyVaultProperties names a customer's key. Empty members were not given.
+type keyVaultProperties struct {
+	KeyVaultURI       string `json:"keyVaultUri"` // as sent
+	KeyName           string `json:"keyName"`
+	KeyVersion        string `json:"keyVersion"`   // "" follows the newest version
+	UserIdentity      string `json:"userIdentity"` // "" means the system identity
+	FederatedClientID string `json:"federatedIdentityClientId,omitempty"`
+}
+
+// keyRequest is what a request says about the key.
+type keyRequest struct {
+	// given is false when the member is absent or null: no change.
+	given bool
+	// off says that the member is {} or has only empty values: the service's own key again.
+	off        bool
+	properties keyVaultProperties
+}
+
+// readKeyRequest is check 1 of CMK: the shape. Its refusals all have the code
+// InvalidKeyVaultProperties, whose text is fixed; the reason goes to the log.
+func (p *Provider) readKeyRequest(sent body, shape string) (keyRequest, error) {
+	if !sent.has("keyVaultProperties") {
+		return keyRequest{}, nil
+	}
+	o, err := asObject("properties.keyVaultProperties", sent.get("keyVaultProperties"))
+	if err != nil {
+		return keyRequest{}, invalidKey("keyVaultProperties is not an object")
+	}
+	var kv keyVaultProperties
+	for _, m := range []struct {
+		name string
+		to   *string
+	}{{"keyVaultUri", &kv.KeyVaultURI}, {"keyName", &kv.KeyName}, {"keyVersion", &kv.KeyVersion}, {"userIdentity", &kv.UserIdentity}, {"federatedIdentityClientId", &kv.FederatedClientID}} {
+		if *m.to, err = o.text(m.name, m.name, ""); err != nil {
+			return keyRequest{}, invalidKey(m.name + " is not a string")
+		}
+	}
+	if kv == (keyVaultProperties{}) {
+		return keyRequest{given: true, off: true}, nil
+	}
+	if shape < v20190907 {
+		return keyRequest{}, invalidKey("the api-version has no customer-managed keys")
+	}
+	if shape < v20250214 {
+		kv.FederatedClientID = "" // not a member of this version
+	}
+	if kv.FederatedClientID != "" {
+		return keyRequest{}, azerr.KustoFeatureNotSupported("properties.keyVaultProperties.federatedIdentityClientId", "keys of another tenant are not built")
+	}
+	if shape < v20200918 && !o.has("keyVersion") {
+		return keyRequest{}, invalidKey("keyVersion is required at this api-version")
+	}
+	return keyRequest{given: true, properties: kv}, p.checkKeyShape(kv)
+}
+
+func (p *Provider) checkKeyShape(kv keyVaultProperties) error {
+	if !regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`).MatchString(kv.KeyName) {
+		return invalidKey("keyName is missing or malformed")
+	}
+	if kv.KeyVersion != "" && !regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`).MatchString(kv.KeyVersion) {
+		return invalidKey("keyVersion is malformed")
+	}
+	if p.rules2020 && kv.KeyVersion == "" {
+		return invalidKey("keyVersion is required by the rules of 2020")
+	}
+	if _, _, err := p.vaultHost(kv.KeyVaultURI); err != nil {
+		return err
+	}
+	if kv.UserIdentity != "" {
+		id, err := ids.Parse(kv.UserIdentity)
+		if err != nil || !strings.EqualFold(id.Type(), "Microsoft.ManagedIdentity/userAssignedIdentities") || !id.IsResource() || id.ResourceGroup == "" {
+			return invalidKey("userIdentity is not the id of a user-assigned identity")
+		}
+	}
+	return nil
+}
+
+// vaultHost takes the host out of keyVaultUri. own says that it is one label
+// under vault.azure.net, name is that label. Everything else is refused
+// unless the operator allowed the host: the URI comes from a client, and the
+// server would carry a token there.
+func (p *Provider) vaultHost(text string) (name string, own bool, err error) {
+	u, err := url.Parse(text)
+	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Opaque != "" || u.User != nil || u.Path != "" && u.Path != "/" ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#") || strings.TrimSpace(text) != text {
+		return "", false, invalidKey("keyVaultUri is not the base address of a vault")
+	}
+	host := strings.ToLower(u.Host)
+	if p.allowed[host] && !metadataHost(u.Hostname()) {
+		return host, false, nil
+	}
+	label, found := strings.CutSuffix(host, ".vault.azure.net")
+	if !found || !regexp.MustCompile(`^[a-z][a-z0-9-]{1,22}[a-z0-9]$`).MatchString(label) || strings.Contains(label, "--") {
+		return "", false, invalidKey("the host of keyVaultUri is not a vault")
+	}
+	return label, true, nil
+}
+
+// metadataHost reports link-local addresses: no vault lives there, but the
+// machine's own credentials may.
+func metadataHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLinkLocalUnicast()
+}
+
+// wire is the member of an answer: null when the service's own key is in force.
+func (kv *keyVaultProperties) wire(shape string) any {
+	if kv == nil {
+		return nil
+	}
+	o := object{{"keyName", kv.KeyName}, {"keyVersion", kv.KeyVersion}, {"keyVaultUri", kv.KeyVaultURI}}
+	if shape >= v20200918 {
+		o.add("userIdentity", kv.UserIdentity)
+	}
+	if shape >= v20250214 && kv.FederatedClientID != "" {
+		o.add("federatedIdentityClientId", kv.FederatedClientID)
+	}
+	return o
+}
+
+// sameKey compares keys the way the service does: hosts without case and
+// final slash, identities without case.
+func sameKey(a, b *keyVaultProperties) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return vaultKey(a.KeyVaultURI) == vaultKey(b.KeyVaultURI) && strings.EqualFold(a.KeyName, b.KeyName) && strings.EqualFold(a.KeyVersion, b.KeyVersion) &&
+		idKey(a.UserIdentity) == idKey(b.UserIdentity) && a.FederatedClientID == b.FederatedClientID
+}
+
+func vaultKey(uri string) string { return strings.TrimSuffix(strings.ToLower(uri), "/") }

@@ -1,0 +1,6 @@
+package kusto
+
+const (
+	kindDatabaseWrite   = "DatabaseCreate"
+	kindAssignmentWrite = "PrincipalAssignmentCreate"
+)
