@@ -2,6 +2,7 @@ package durable_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,5 +40,33 @@ func TestCreateAndReplace(t *testing.T) {
 	}
 	if err := durable.Replace(filepath.Join(dir, "no", "f"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing folder: %v", err)
+	}
+}
+
+func TestCreateFromAndSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	refused := errors.New("refused")
+	err := durable.CreateFrom(path, 0o600, func(w io.Writer) error {
+		_, err := w.Write([]byte("half"))
+		return errors.Join(err, refused)
+	})
+	if !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 0 {
+		t.Errorf("left behind: %v, %v", names, err)
+	}
+	for _, n := range []string{".f.123.tmp", ".keep", "keep.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, n), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := durable.Sweep(dir); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 2 {
+		t.Errorf("after sweep: %v, %v", names, err)
 	}
 }

@@ -1,0 +1,178 @@
+package extent
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kustos-io/kustos/internal/aead"
+	"github.com/kustos-io/kustos/internal/envelope"
+)
+
+// File is an extent whose header was read. It is safe for concurrent use as
+// far as its io.ReaderAt is.
+type File struct {
+	r io.ReaderAt
+	h *header
+}
+
+// Open reads and checks the header of an extent of size bytes; it needs no key
+// and authenticates nothing. Errors: ErrNotExtent, ErrNewerFormat, ErrReserved,
+// ErrMalformed, ErrTruncated, or the reader's.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	h, err := parseHeader(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("open extent: %w", err)
+	}
+	return &File{r, h}, nil
+}
+
+// Info is what the header says.
+func (f *File) Info() Info { return f.h.Info }
+
+// Reader authenticates the header with the DEK and returns the payload. It
+// fails with aead.ErrAuthentication when the key or a bit of the header is wrong.
+func (f *File) Reader(dek envelope.DEK) (*Reader, error) {
+	gcm, err := dek.GCM()
+	if err != nil {
+		return nil, err
+	}
+	body := len(f.h.raw) - aead.TagSize
+	aad := append([]byte(headerAAD), f.h.raw[:body]...)
+	if _, err := gcm.Open(nil, nonce(f.h.prefix, headerCounter), f.h.raw[body:], aad); err != nil {
+		return nil, fmt.Errorf("header of extent %s: %w", f.h.ExtentID, aead.ErrAuthentication)
+	}
+	return &Reader{File: f, dek: dek}, nil
+}
+
+// Verify authenticates header, section and every chunk.
+func (f *File) Verify(ctx context.Context, dek envelope.DEK) error {
+	r, err := f.Reader(dek)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Section(); err != nil {
+		return err
+	}
+	return r.CopyTo(ctx, io.Discard)
+}
+
+// Reader is the payload of an extent. Each read decrypts and verifies the
+// chunks it touches and no others; it keeps no plaintext. After the DEK is
+// wiped every read fails with aead.ErrWiped. It is safe for concurrent use.
+type Reader struct {
+	*File
+	dek envelope.DEK
+}
+
+// Size is the length of the payload in bytes.
+func (r *Reader) Size() int64 { return r.h.Length }
+
+// Section is the opened section, nil when the extent has none.
+func (r *Reader) Section() ([]byte, error) {
+	if r.h.SectionBytes == 0 {
+		return nil, nil
+	}
+	gcm, err := r.dek.GCM()
+	if err != nil {
+		return nil, err
+	}
+	aad := append([]byte(sectionAAD), r.h.raw[:r.h.before]...)
+	// never nil, so that an empty section is not taken for none
+	plain, err := gcm.Open([]byte{}, nonce(r.h.prefix, sectionCounter), r.h.section, aad)
+	if err != nil {
+		return nil, fmt.Errorf("section of extent %s: %w", r.h.ExtentID, aead.ErrAuthentication)
+	}
+	return plain, nil
+}
+
+// ReadAt is io.ReaderAt. A chunk that does not verify is an error that is
+// aead.ErrAuthentication and names it; the bytes before it are returned.
+func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("read of extent at a negative offset")
+	}
+	want := len(p)
+	if off >= r.h.Length {
+		p = nil
+	} else if int64(len(p)) > r.h.Length-off {
+		p = p[:r.h.Length-off]
+	}
+	if len(p) > 0 {
+		size := int64(r.h.ChunkSize)
+		err := r.decrypt(off/size, (off+int64(len(p))-1)/size, func(chunk []byte) error {
+			skip := (off + int64(n)) % size
+			n += copy(p[n:], chunk[skip:])
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+	}
+	if n < want {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// CopyTo writes the whole payload to w, chunk by chunk as they verify. When it
+// returns an error what w got so far is authentic but not whole.
+func (r *Reader) CopyTo(ctx context.Context, w io.Writer) error {
+	for first := int64(0); first < r.h.Chunks; first += ioChunks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := r.decrypt(first, min(first+ioChunks, r.h.Chunks)-1, func(chunk []byte) error {
+			_, err := w.Write(chunk)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decrypt gives the chunks first to last, verified, to use, one after the
+// other; each is valid until use returns.
+func (r *Reader) decrypt(first, last int64, use func(chunk []byte) error) error {
+	gcm, err := r.dek.GCM()
+	if err != nil {
+		return fmt.Errorf("extent %s: %w", r.h.ExtentID, err)
+	}
+	stride := r.h.ChunkSize + aead.TagSize
+	buf := make([]byte, min(last-first+1, ioChunks)*int64(stride))
+	plain := make([]byte, 0, r.h.ChunkSize)
+	defer func() { clear(plain[:cap(plain)]) }()
+	for first <= last {
+		n := min(last-first+1, ioChunks)
+		off := int64(r.h.HeaderBytes) + first*int64(stride)
+		cipherText := buf[:min(n*int64(stride), r.h.Size-off)]
+		if err := readFull(r.r, cipherText, off); err != nil {
+			return fmt.Errorf("read extent %s: %w", r.h.ExtentID, err)
+		}
+		for ; n > 0; n-- {
+			one := cipherText[:min(stride, len(cipherText))]
+			cipherText = cipherText[len(one):]
+			if plain, err = r.open(gcm, plain[:0], one, first); err != nil {
+				return err
+			}
+			if err := use(plain); err != nil {
+				return err
+			}
+			first++
+		}
+	}
+	return nil
+}
+
+func (r *Reader) open(gcm cipher.AEAD, dst, one []byte, index int64) ([]byte, error) {
+	aad := chunkAAD(r.h.hash, uint32(index), index == r.h.Chunks-1)
+	plain, err := gcm.Open(dst, nonce(r.h.prefix, uint32(index)), one, aad)
+	if err != nil {
+		return dst, fmt.Errorf("chunk %d of extent %s: %w", index, r.h.ExtentID, aead.ErrAuthentication)
+	}
+	return plain, nil
+}
