@@ -98,6 +98,7 @@ func forbidden() [][2]string {
 		{"internal/engine/duckdb", "internal/barrier"}, {"internal/engine/duckdb", "internal/store"},
 		{"internal/cli", "internal/server"}, {"internal/cli", "internal/arm"}, {"internal/cli", "internal/vault"},
 		{"internal/cli", "internal/kusto"}, {"internal/cli", "internal/cluster"}, {"internal/cli", "internal/directory"},
+		{"internal/client", "internal/server"}, {"internal/client", "internal/vault"}, {"internal/client", "internal/cluster"},
 		{"internal/tour", "internal/server"}, {"internal/tour", "internal/vault"}, {"internal/tour", "internal/cluster"},
 		{"internal/tour", "internal/kusto"}, {"internal/tour", "internal/envelope"},
 		{"internal/directory", "internal/arm"}, {"internal/store", "internal/barrier"},

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/kustos-io/kustos/internal/client"
 )
 
 // evidence is what the closing table shows.
@@ -25,11 +27,11 @@ type evidence struct {
 }
 
 // keyID reads key.kid of a key bundle.
-func keyID(a answer) (string, error) {
+func keyID(a client.Answer) (string, error) {
 	var bundle struct {
 		Key struct{ Kid string }
 	}
-	if err := json.Unmarshal(a.body, &bundle); err != nil || bundle.Key.Kid == "" {
+	if err := json.Unmarshal(a.Body, &bundle); err != nil || bundle.Key.Kid == "" {
 		return "", errors.New("the answer is not a key bundle")
 	}
 	return bundle.Key.Kid, nil

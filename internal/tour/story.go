@@ -11,9 +11,20 @@ import (
 	"time"
 
 	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/client"
 )
 
 const (
+	apiGroups = "2021-04-01"
+	apiDeploy = "2021-04-01"
+	apiVault  = "2022-07-01"
+	apiKusto  = "2023-08-15"
+	apiKeys   = "7.4"
+
+	// pollPause and patience bound the waiting for a refusal or a return.
+	pollPause = 40 * time.Millisecond
+	patience  = time.Minute
+
 	location = "westeurope"
 	group    = "tour"
 	database = "demo"
@@ -27,18 +38,20 @@ func Run(ctx context.Context, opts cli.TourOptions) error {
 	if err != nil {
 		return err
 	}
-	inst, err := newInstance(opts.Binary)
+	root, err := os.MkdirTemp("", "kustos-tour-")
 	if err != nil {
 		return err
 	}
+	// The probe interval is short, so that the return of the key is seen within a breath.
+	inst := client.NewInstance(opts.Binary, root, "--key-probe-interval", "500ms")
 	s := &story{inst: inst, sets: sets, show: newPrinter(opts.Out, opts.Progress), began: time.Now()}
 	err = s.run(ctx)
-	err = errors.Join(err, inst.stop())
+	err = errors.Join(err, inst.Stop())
 	if opts.Keep || err != nil {
-		s.show.note("The instance's folder is %s", inst.root)
+		s.show.note("The instance's folder is %s", inst.Root)
 		return err
 	}
-	return inst.remove()
+	return os.RemoveAll(root)
 }
 
 func dataSets(dir string) ([]dataSet, error) {
@@ -51,8 +64,8 @@ func dataSets(dir string) ([]dataSet, error) {
 
 // story is one run.
 type story struct {
-	inst     *instance
-	az       *client
+	inst     *client.Instance
+	az       *client.Client
 	show     *printer
 	sets     []dataSet
 	began    time.Time
@@ -95,7 +108,7 @@ func (s *story) run(ctx context.Context) error {
 }
 
 func (s *story) start(ctx context.Context) (string, error) {
-	az, took, err := s.inst.start(ctx)
+	az, took, err := s.inst.Start(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +117,7 @@ func (s *story) start(ctx context.Context) (string, error) {
 }
 
 func (s *story) groupPath() string {
-	return "/subscriptions/" + s.az.conn.SubscriptionID + "/resourceGroups/" + group
+	return "/subscriptions/" + s.az.Conn.SubscriptionID + "/resourceGroups/" + group
 }
 
 func (s *story) clusterPath() string {
@@ -125,11 +138,11 @@ func (s *story) deploy(ctx context.Context, name, template string, parameters ma
 	}
 	// az pastes the template's text behind an unquoted key; so does the tour.
 	body := fmt.Sprintf(`{"properties":{"mode":"Incremental","parameters":{%s}, template:%s}}`, strings.Join(values, ","), template)
-	return s.az.armDo(ctx, http.MethodPut, s.groupPath()+"/providers/Microsoft.Resources/deployments/"+name, apiDeploy, body, out)
+	return s.az.ARM(ctx, http.MethodPut, s.groupPath()+"/providers/Microsoft.Resources/deployments/"+name, apiDeploy, body, out)
 }
 
 func (s *story) deployCluster(ctx context.Context) (string, error) {
-	if err := s.az.armDo(ctx, http.MethodPut, s.groupPath(), apiGroups, map[string]string{"location": location}, nil); err != nil {
+	if err := s.az.ARM(ctx, http.MethodPut, s.groupPath(), apiGroups, map[string]string{"location": location}, nil); err != nil {
 		return "", err
 	}
 	var d struct {
@@ -149,7 +162,7 @@ func (s *story) assignIdentity(ctx context.Context) (string, error) {
 		Identity   struct{ PrincipalID string }
 		Properties struct{ URI string }
 	}
-	if err := s.az.armDo(ctx, http.MethodPatch, s.clusterPath(), apiKusto, map[string]any{"identity": map[string]string{"type": "SystemAssigned"},
+	if err := s.az.ARM(ctx, http.MethodPatch, s.clusterPath(), apiKusto, map[string]any{"identity": map[string]string{"type": "SystemAssigned"},
 		"properties": map[string]any{"enableStreamingIngest": true}}, &c); err != nil {
 		return "", err
 	}
@@ -158,28 +171,28 @@ func (s *story) assignIdentity(ctx context.Context) (string, error) {
 }
 
 func (s *story) createVault(ctx context.Context) (string, error) {
-	me, err := s.az.subject(ctx)
+	me, err := s.az.Subject(ctx)
 	if err != nil {
 		return "", err
 	}
 	s.vault = "tour" + strings.TrimPrefix(s.cluster, "kusto")
 	policy := func(object string, keys ...string) map[string]any {
-		return map[string]any{"tenantId": s.az.conn.TenantID, "objectId": object, "permissions": map[string]any{"keys": keys}}
+		return map[string]any{"tenantId": s.az.Conn.TenantID, "objectId": object, "permissions": map[string]any{"keys": keys}}
 	}
 	body := map[string]any{"location": location, "properties": map[string]any{
-		"tenantId": s.az.conn.TenantID, "sku": map[string]string{"family": "A", "name": "standard"},
+		"tenantId": s.az.Conn.TenantID, "sku": map[string]string{"family": "A", "name": "standard"},
 		"enableSoftDelete": true, "enablePurgeProtection": true,
 		"accessPolicies": []any{policy(me, "get", "list", "create", "update"), policy(s.identity, "wrapkey", "unwrapkey", "get", "recover")},
 	}}
-	return s.vault, s.az.armDo(ctx, http.MethodPut, s.vaultPath(), apiVault, body, nil)
+	return s.vault, s.az.ARM(ctx, http.MethodPut, s.vaultPath(), apiVault, body, nil)
 }
 
 func (s *story) createKey(ctx context.Context) (string, error) {
-	a, err := s.az.do(ctx, vaultScope, http.MethodPost, s.vaultURI()+"/keys/"+keyName+"/create?api-version="+apiKeys, map[string]any{"kty": "RSA"})
+	a, err := s.az.Do(ctx, client.Vault, http.MethodPost, s.vaultURI()+"/keys/"+keyName+"/create?api-version="+apiKeys, map[string]any{"kty": "RSA"})
 	if err != nil {
 		return "", err
 	}
-	if err := a.refusal(); err != nil {
+	if err := a.Refusal(); err != nil {
 		return "", err
 	}
 	kid, err := keyID(a)
@@ -197,7 +210,7 @@ func (s *story) deployKey(ctx context.Context) (string, error) {
 }
 
 func (s *story) ingest(ctx context.Context) (string, error) {
-	if err := s.az.armDo(ctx, http.MethodPut, s.clusterPath()+"/databases/"+database, apiKusto,
+	if err := s.az.ARM(ctx, http.MethodPut, s.clusterPath()+"/databases/"+database, apiKusto,
 		map[string]any{"location": location, "kind": "ReadWrite", "properties": map[string]any{}}, nil); err != nil {
 		return "", err
 	}
@@ -207,14 +220,14 @@ func (s *story) ingest(ctx context.Context) (string, error) {
 			fmt.Sprintf(".create table %s (%s)", d.table, d.schema),
 			fmt.Sprintf(`.alter table %s policy streamingingestion '{"IsEnabled": true}'`, d.table),
 		} {
-			if _, err := s.az.query(ctx, s.uri, database, command); err != nil {
+			if _, err := s.az.Query(ctx, s.uri, database, command); err != nil {
 				return "", err
 			}
 		}
-		if err := s.az.stream(ctx, s.uri, database, d.table, d.format, d.data); err != nil {
+		if err := s.az.Stream(ctx, s.uri, database, d.table, d.format, d.data); err != nil {
 			return "", err
 		}
-		rows, err := s.az.query(ctx, s.uri, database, d.table+" | count")
+		rows, err := s.az.Query(ctx, s.uri, database, d.table+" | count")
 		if err != nil {
 			return "", err
 		}
@@ -240,7 +253,7 @@ func (s *story) ask(ctx context.Context) (string, error) {
 }
 
 func (s *story) asked(ctx context.Context) (string, error) {
-	rows, err := s.az.query(ctx, s.uri, database, question)
+	rows, err := s.az.Query(ctx, s.uri, database, question)
 	if err != nil {
 		return "", err
 	}
@@ -257,19 +270,19 @@ func (s *story) asked(ctx context.Context) (string, error) {
 // searchDisk stops the server, so that everything is in its files, and looks
 // into every one of them; a planted sample shows that the search can find.
 func (s *story) searchDisk(ctx context.Context) (string, error) {
-	if err := s.inst.stop(); err != nil {
+	if err := s.inst.Stop(); err != nil {
 		return "", err
 	}
-	connection := filepath.Join(s.inst.dataDir(), "connection.json")
-	values := append(s.sets[0].telling, s.az.conn.ClientSecret)
-	found, err := search(s.inst.dataDir(), values, func(path string) bool { return path == connection })
+	connection := filepath.Join(s.inst.DataDir(), "connection.json")
+	values := append(s.sets[0].telling, s.az.Conn.ClientSecret)
+	found, err := search(s.inst.DataDir(), values, func(path string) bool { return path == connection })
 	if err != nil {
 		return "", err
 	}
 	if len(found.hits) > 0 {
 		return "", fmt.Errorf("plaintext lies in %s", strings.Join(found.hits, ", "))
 	}
-	planted := filepath.Join(s.inst.root, "planted")
+	planted := filepath.Join(s.inst.Root, "planted")
 	if err := os.MkdirAll(planted, 0o700); err != nil {
 		return "", err
 	}
@@ -285,7 +298,7 @@ func (s *story) searchDisk(ctx context.Context) (string, error) {
 	}
 	s.evidence.search = found
 	s.evidence.values = len(values)
-	if err := s.evidence.readExtent(s.inst.dataDir()); err != nil {
+	if err := s.evidence.readExtent(s.inst.DataDir()); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("0 hits in %d files, %d bytes", found.files, found.bytes), nil
@@ -294,18 +307,18 @@ func (s *story) searchDisk(ctx context.Context) (string, error) {
 // setEnabled switches the current key version on or off.
 func (s *story) setEnabled(ctx context.Context, on bool) error {
 	version := s.versions[len(s.versions)-1]
-	a, err := s.az.do(ctx, vaultScope, http.MethodPatch, s.vaultURI()+"/keys/"+keyName+"/"+version+"?api-version="+apiKeys,
+	a, err := s.az.Do(ctx, client.Vault, http.MethodPatch, s.vaultURI()+"/keys/"+keyName+"/"+version+"?api-version="+apiKeys,
 		map[string]any{"attributes": map[string]any{"enabled": on}})
 	if err != nil {
 		return err
 	}
-	return a.refusal()
+	return a.Refusal()
 }
 
 // until asks the question again and again until done is content.
 func (s *story) until(ctx context.Context, done func(answer string, err error) bool) (time.Duration, error) {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(pollPause)
 	defer tick.Stop()
@@ -316,14 +329,14 @@ func (s *story) until(ctx context.Context, done func(answer string, err error) b
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("not within %s; the last answer was %q, %w", opTimeout, got, errors.Join(err, ctx.Err()))
+			return 0, fmt.Errorf("not within %s; the last answer was %q, %w", patience, got, errors.Join(err, ctx.Err()))
 		case <-tick.C:
 		}
 	}
 }
 
 func (s *story) revoke(ctx context.Context) (string, error) {
-	az, _, err := s.inst.start(ctx)
+	az, _, err := s.inst.Start(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -334,19 +347,19 @@ func (s *story) revoke(ctx context.Context) (string, error) {
 	if err := s.setEnabled(ctx, false); err != nil {
 		return "", err
 	}
-	if err := s.inst.stop(); err != nil {
+	if err := s.inst.Stop(); err != nil {
 		return "", err
 	}
-	if s.az, _, err = s.inst.start(ctx); err != nil {
+	if s.az, _, err = s.inst.Start(ctx); err != nil {
 		return "", err
 	}
 	_, err = s.asked(ctx)
-	var refused *refusedError
-	if !errors.As(err, &refused) || refused.status/100 != 4 {
+	var refused *client.RefusedError
+	if !errors.As(err, &refused) || refused.Status/100 != 4 {
 		return "", fmt.Errorf("the question was not refused: %w", err)
 	}
 	s.evidence.refusal = refused.Error()
-	return fmt.Sprintf("HTTP %d %s", refused.status, refused.code), nil
+	return fmt.Sprintf("HTTP %d %s", refused.Status, refused.Code), nil
 }
 
 func (s *story) restore(ctx context.Context) (string, error) {

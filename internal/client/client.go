@@ -1,4 +1,4 @@
-package tour
+package client
 
 import (
 	"bytes"
@@ -14,34 +14,38 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/cli"
 )
 
-// client is a small Azure client: tokens by client secret, everything through
-// the proxy, trusting the instance's CA alone.
-type client struct {
-	conn   cli.Connection
+// Client speaks the public APIs as one service principal: tokens by client
+// secret, everything through the proxy, trusting the instance's CA alone. It is
+// safe for concurrent use.
+type Client struct {
+	Conn   cli.Connection
 	http   *http.Client
-	tokens map[string]string
+	mu     sync.Mutex
+	tokens map[string]string // by audience
 }
 
+// Audiences of tokens.
 const (
-	arm         = "https://management.azure.com"
-	vaultScope  = "https://vault.azure.net"
-	kustoScope  = "https://kusto.kusto.windows.net"
-	apiGroups   = "2021-04-01"
-	apiDeploy   = "2021-04-01"
-	apiVault    = "2022-07-01"
-	apiKusto    = "2023-08-15"
-	apiKeys     = "7.4"
+	ARM   = "https://management.azure.com"
+	Vault = "https://vault.azure.net"
+	Kusto = "https://kusto.kusto.windows.net"
+	Graph = "https://graph.microsoft.com"
+)
+
+const (
 	pollPause   = 40 * time.Millisecond
 	opTimeout   = time.Minute
 	httpTimeout = time.Minute
 )
 
-func newClient(conn cli.Connection) (*client, error) {
+// New makes a client of the server that wrote conn.
+func New(conn cli.Connection) (*Client, error) {
 	ca, err := os.ReadFile(conn.CAFile)
 	if err != nil {
 		return nil, err
@@ -54,20 +58,20 @@ func newClient(conn cli.Connection) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn: conn, tokens: map[string]string{}, http: &http.Client{Timeout: httpTimeout,
+	return &Client{Conn: conn, tokens: map[string]string{}, http: &http.Client{Timeout: httpTimeout,
 		Transport: &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool}}}}, nil
 }
 
-// answer is one HTTP answer, read whole.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
+// Answer is one HTTP answer, read whole.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
 }
 
-// refusal is the error an answer carries, nil for success.
-func (a answer) refusal() error {
-	if a.status < 400 {
+// Refusal is the error an answer carries as a *RefusedError, nil for success.
+func (a Answer) Refusal() error {
+	if a.Status < 400 {
 		return nil
 	}
 	var e struct {
@@ -77,31 +81,33 @@ func (a answer) refusal() error {
 			At      string `json:"@message"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(a.body, &e) != nil || e.Error.Code == "" {
-		return fmt.Errorf("HTTP %d", a.status)
+	if json.Unmarshal(a.Body, &e) != nil || e.Error.Code == "" {
+		return fmt.Errorf("HTTP %d", a.Status)
 	}
 	if e.Error.At != "" {
 		e.Error.Message = e.Error.At
 	}
-	return &refusedError{status: a.status, code: e.Error.Code, message: e.Error.Message}
+	return &RefusedError{Status: a.Status, Code: e.Error.Code, Message: e.Error.Message}
 }
 
-// refusedError is an Azure error answer.
-type refusedError struct {
-	status        int
-	code, message string
+// RefusedError is an Azure error answer.
+type RefusedError struct {
+	Status        int
+	Code, Message string
 }
 
-func (e *refusedError) Error() string {
-	return fmt.Sprintf("HTTP %d %s: %s", e.status, e.code, e.message)
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("HTTP %d %s: %s", e.Status, e.Code, e.Message)
 }
 
-func (c *client) token(ctx context.Context, audience string) (string, error) {
+func (c *Client) token(ctx context.Context, audience string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if t := c.tokens[audience]; t != "" {
 		return t, nil
 	}
-	form := url.Values{"client_id": {c.conn.ClientID}, "client_secret": {c.conn.ClientSecret}, "grant_type": {"client_credentials"}, "scope": {audience + "/.default"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://login.microsoftonline.com/"+c.conn.TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	form := url.Values{"client_id": {c.Conn.ClientID}, "client_secret": {c.Conn.ClientSecret}, "grant_type": {"client_credentials"}, "scope": {audience + "/.default"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://login.microsoftonline.com/"+c.Conn.TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}
@@ -121,12 +127,12 @@ func (c *client) token(ctx context.Context, audience string) (string, error) {
 	return out.AccessToken, nil
 }
 
-// do sends one request with a token for audience. A string body is sent as it
+// Do sends one request with a token for audience. A string body is sent as it
 // is, anything else as JSON.
-func (c *client) do(ctx context.Context, audience, method, address string, body any) (answer, error) {
+func (c *Client) Do(ctx context.Context, audience, method, address string, body any) (Answer, error) {
 	token, err := c.token(ctx, audience)
 	if err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
 	var reader io.Reader
 	switch b := body.(type) {
@@ -138,45 +144,45 @@ func (c *client) do(ctx context.Context, audience, method, address string, body 
 	default:
 		data, err := json.Marshal(b)
 		if err != nil {
-			return answer{}, err
+			return Answer{}, err
 		}
 		reader = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, reader)
 	if err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
-	return answer{resp.StatusCode, resp.Header, data}, nil
+	return Answer{resp.StatusCode, resp.Header, data}, nil
 }
 
-// armDo calls Resource Manager, follows a long-running operation to its end
+// ARM calls Resource Manager, follows a long-running operation to its end
 // and decodes the last answer into out, if that is not nil.
-func (c *client) armDo(ctx context.Context, method, path, api string, body, out any) error {
-	address := arm + path + "?api-version=" + api
-	a, err := c.do(ctx, arm, method, address, body)
+func (c *Client) ARM(ctx context.Context, method, path, api string, body, out any) error {
+	address := ARM + path + "?api-version=" + api
+	a, err := c.Do(ctx, ARM, method, address, body)
 	if err != nil {
 		return err
 	}
-	if err := a.refusal(); err != nil {
+	if err := a.Refusal(); err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if status := a.header.Get("Azure-AsyncOperation"); status != "" {
+	if status := a.Header.Get("Azure-AsyncOperation"); status != "" {
 		if err := c.wait(ctx, status); err != nil {
 			return fmt.Errorf("%s %s: %w", method, path, err)
 		}
 		if out != nil {
-			if a, err = c.do(ctx, arm, http.MethodGet, address, nil); err != nil {
+			if a, err = c.Do(ctx, ARM, http.MethodGet, address, nil); err != nil {
 				return err
 			}
 		}
@@ -184,28 +190,28 @@ func (c *client) armDo(ctx context.Context, method, path, api string, body, out 
 	if out == nil {
 		return nil
 	}
-	return json.Unmarshal(a.body, out)
+	return json.Unmarshal(a.Body, out)
 }
 
 // wait polls an operation until it is terminal.
-func (c *client) wait(ctx context.Context, address string) error {
+func (c *Client) wait(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollPause)
 	defer tick.Stop()
 	for {
-		a, err := c.do(ctx, arm, http.MethodGet, address, nil)
+		a, err := c.Do(ctx, ARM, http.MethodGet, address, nil)
 		if err != nil {
 			return err
 		}
-		if err := a.refusal(); err != nil {
+		if err := a.Refusal(); err != nil {
 			return err
 		}
 		var op struct {
 			Status string          `json:"status"`
 			Error  json.RawMessage `json:"error"`
 		}
-		if err := json.Unmarshal(a.body, &op); err != nil {
+		if err := json.Unmarshal(a.Body, &op); err != nil {
 			return err
 		}
 		switch op.Status {
@@ -222,23 +228,23 @@ func (c *client) wait(ctx context.Context, address string) error {
 	}
 }
 
-// query runs a query (or, when it begins with a dot, a command) and returns
+// Query runs a query (or, when it begins with a dot, a command) and returns
 // the rows of the first result.
-func (c *client) query(ctx context.Context, cluster, database, text string) ([][]any, error) {
+func (c *Client) Query(ctx context.Context, cluster, database, text string) ([][]any, error) {
 	path := "/v2/rest/query"
 	if strings.HasPrefix(text, ".") {
 		path = "/v1/rest/mgmt"
 	}
-	a, err := c.do(ctx, kustoScope, http.MethodPost, cluster+path, map[string]string{"db": database, "csl": text})
+	a, err := c.Do(ctx, Kusto, http.MethodPost, cluster+path, map[string]string{"db": database, "csl": text})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.refusal(); err != nil {
+	if err := a.Refusal(); err != nil {
 		return nil, err
 	}
 	if path == "/v1/rest/mgmt" {
 		var v1 struct{ Tables []struct{ Rows [][]any } }
-		if err := json.Unmarshal(a.body, &v1); err != nil || len(v1.Tables) == 0 {
+		if err := json.Unmarshal(a.Body, &v1); err != nil || len(v1.Tables) == 0 {
 			return nil, errors.New("the answer has no table")
 		}
 		return v1.Tables[0].Rows, nil
@@ -248,7 +254,7 @@ func (c *client) query(ctx context.Context, cluster, database, text string) ([][
 		HasErrors            bool
 		Rows                 [][]any
 	}
-	if err := json.Unmarshal(a.body, &frames); err != nil {
+	if err := json.Unmarshal(a.Body, &frames); err != nil {
 		return nil, fmt.Errorf("the answer is not a v2 data set: %w", err)
 	}
 	var rows [][]any
@@ -263,18 +269,18 @@ func (c *client) query(ctx context.Context, cluster, database, text string) ([][
 	return rows, nil
 }
 
-// stream ingests a body by streaming ingestion.
-func (c *client) stream(ctx context.Context, cluster, database, table, format string, data []byte) error {
-	a, err := c.do(ctx, kustoScope, http.MethodPost, cluster+"/v1/rest/ingest/"+database+"/"+table+"?streamFormat="+format, data)
+// Stream ingests a body by streaming ingestion.
+func (c *Client) Stream(ctx context.Context, cluster, database, table, format string, data []byte) error {
+	a, err := c.Do(ctx, Kusto, http.MethodPost, cluster+"/v1/rest/ingest/"+database+"/"+table+"?streamFormat="+format, data)
 	if err != nil {
 		return err
 	}
-	return a.refusal()
+	return a.Refusal()
 }
 
-// subject is the object id in the client's own token, for access policies.
-func (c *client) subject(ctx context.Context) (string, error) {
-	token, err := c.token(ctx, arm)
+// Subject is the object id in the client's own token, for access policies.
+func (c *Client) Subject(ctx context.Context) (string, error) {
+	token, err := c.token(ctx, ARM)
 	if err != nil {
 		return "", err
 	}
