@@ -14,7 +14,7 @@ import (
 
 // checkBody admits the body of an ordinary request: strict JSON in UTF-8, an
 // object where a resource is written. It returns nil for an empty body.
-func checkBody(req *provider.Request) (json.RawMessage, error) {
+func checkBody(req *provider.Request, t target) (json.RawMessage, error) {
 	body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, []byte("\xef\xbb\xbf")))
 	write := req.Method == http.MethodPut || req.Method == http.MethodPatch
 	if len(body) == 0 {
@@ -32,7 +32,24 @@ func checkBody(req *provider.Request) (json.RawMessage, error) {
 	if write && body[0] != '{' {
 		return nil, azerr.InvalidRequestContent(fmt.Sprintf("An object is expected, not %s. Path '', line 1, position 1", kind(body[0])))
 	}
+	if write && t.typ.Tracked {
+		if err := checkTags(body); err != nil {
+			return nil, err
+		}
+	}
 	return json.RawMessage(body), nil
+}
+
+// checkTags applies the rules of tags, which are the same for every resource.
+func checkTags(body []byte) error {
+	var members struct {
+		Tags json.RawMessage `json:"tags"`
+	}
+	if err := json.Unmarshal(body, &members); err != nil || len(members.Tags) == 0 {
+		return nil // whatever else is wrong with it is the provider's to say
+	}
+	_, err := provider.ParseTags(members.Tags)
+	return err
 }
 
 // syntax finds the first place where body is not JSON.

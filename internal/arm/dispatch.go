@@ -95,7 +95,7 @@ func (f *Front) admit(ctx context.Context, req *provider.Request) (target, error
 		return t, err
 	}
 	if !isDeployment(req) {
-		req.Body, err = checkBody(req)
+		req.Body, err = checkBody(req, t)
 	}
 	return t, err
 }
@@ -197,17 +197,20 @@ func (f *Front) view(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 // enter holds back the deletion of a group while a write in it runs, so that
-// the deletion, once it is recorded, sees everything that was written. A
-// deployment is let through: it writes by Dispatch, which comes here again,
-// and waiting for a deletion while holding one back would never end.
+// the deletion, once it is recorded, sees everything that was written. What
+// writes by Dispatch itself (a deployment, the tags of a resource) is let
+// through: the inner request comes here, and waiting for a deletion while
+// holding one back would never end. A provider's Handle must for the same
+// reason not write into its own group by Dispatch.
 func (f *Front) enter(req *provider.Request, t target) (leave func()) {
 	group := t.own && is(t.typ.Type, groupType)
-	if t.group == "" || t.provider == nil || !isWrite(req) && !(group && req.Method == http.MethodDelete) {
+	deletion := group && req.Method == http.MethodDelete
+	if t.group == "" || t.own && !group || !isWrite(req) && !deletion {
 		return func() {}
 	}
 	value, _ := f.gates.LoadOrStore(strings.ToLower(t.subscription+"/"+t.group), &sync.RWMutex{})
 	gate := value.(*sync.RWMutex)
-	if req.Method == http.MethodDelete {
+	if deletion {
 		gate.Lock()
 		return gate.Unlock
 	}

@@ -206,3 +206,30 @@ func (e *Error) withTarget(target string) *Error {
 	e.Target = target
 	return e
 }
+
+// OperationNotSupported refuses an action of Azure that is not built here.
+func OperationNotSupported(action, typ string) *Error {
+	return bad("OperationNotSupported", fmt.Sprintf("The operation '%s' is not supported on '%s' by this server.", action, typ))
+}
+
+// TooManyTags: a resource has a limit.
+func TooManyTags(count, limit int) *Error {
+	return bad("TagCountExceeded", fmt.Sprintf("The number of tags is %d, which exceeds the limit of %d.", count, limit))
+}
+
+// ResourceGroupDeletionFailed: the group lives on; one detail per resource
+// that could not be deleted, with its id as target.
+func ResourceGroupDeletionFailed(group string, details []*Error) *Error {
+	var left []string
+	for _, d := range details {
+		left = append(left, d.Target)
+	}
+	e := conflict("ResourceGroupDeletionFailed", fmt.Sprintf("Deletion of resource group '%s' failed as resources with identifiers '%s' could not be deleted. The provisioning state of the resource group is rolled back.", group, strings.Join(left, ", ")))
+	e.Details = details
+	return e
+}
+
+// InvalidIdentityName: the rule of user-assigned identities is in the text.
+func InvalidIdentityName(name string) *Error {
+	return bad("InvalidParameter", fmt.Sprintf("The identity name '%s' is invalid: it must begin with a letter or a digit and have 3 to 128 letters, digits, '-' and '_'.", name))
+}

@@ -95,6 +95,10 @@ func TestARMGolden(t *testing.T) {
 		azerr.InvalidQueryParameter("$top", "-1", "a positive number is needed"),
 		azerr.InvalidResourceGroupName("g."),
 		azerr.InvalidTag("a%b", "the name may not contain any of <>%&\\?/"),
+		azerr.OperationNotSupported("moveResources", "Microsoft.Resources/subscriptions/resourceGroups"),
+		azerr.TooManyTags(51, 50),
+		azerr.InvalidIdentityName("-"),
+		azerr.ResourceGroupDeletionFailed("g", []*azerr.Error{{Status: 409, Code: "Conflict", Message: "in use", Target: group + "/providers/x"}}),
 	})
 }
 

@@ -1,0 +1,52 @@
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/azerr"
+)
+
+// MaxTags is how many tags a resource can have.
+const MaxTags = 50
+
+const (
+	maxTagName  = 512
+	maxTagValue = 256
+)
+
+// ParseTags reads the tags of a resource or a group and checks their rules: at
+// most 50, names up to 512 characters without <>%&\?/ and distinct without
+// case, values up to 256. JSON null is no tags. The front door has done this to
+// the top-level tags of every tracked resource before its provider sees them.
+func ParseTags(value json.RawMessage) (map[string]string, error) {
+	var tags map[string]string
+	if err := json.Unmarshal(value, &tags); err != nil {
+		return nil, azerr.InvalidRequestContent("Tags must be an object of strings. Path 'tags'").Because(err)
+	}
+	if len(tags) > MaxTags {
+		return nil, azerr.TooManyTags(len(tags), MaxTags)
+	}
+	seen := map[string]bool{}
+	for name, v := range tags {
+		why := ""
+		switch lower := strings.ToLower(name); {
+		case name == "":
+			why = "the name is empty"
+		case len([]rune(name)) > maxTagName:
+			why = fmt.Sprintf("the name is longer than %d characters", maxTagName)
+		case strings.ContainsAny(name, `<>%&\?/`) && !strings.HasPrefix(lower, "hidden-link:"):
+			why = `the name may not contain any of <>%&\?/`
+		case len([]rune(v)) > maxTagValue:
+			why = fmt.Sprintf("the value is longer than %d characters", maxTagValue)
+		case seen[lower]:
+			why = "the name occurs twice, and names are compared without case"
+		}
+		if why != "" {
+			return nil, azerr.InvalidTag(name, why)
+		}
+		seen[strings.ToLower(name)] = true
+	}
+	return tags, nil
+}
