@@ -88,15 +88,6 @@ func (c Caller) trusted() bool {
 	return c.Identity != "" && err == nil && strings.EqualFold(id.Type(), "Microsoft.Kusto/clusters")
 }
 
-// admit checks firewall and permission, in this order. object is the key or
-// secret the call names, "" for the whole vault.
-func (s *Service) admit(ctx context.Context, v *Vault, c Caller, r right, object string) error {
-	if err := v.firewall(c); err != nil {
-		return err
-	}
-	return s.permit(ctx, v, c, r, object)
-}
-
 // firewall evaluates publicNetworkAccess and networkAcls.
 func (v *Vault) firewall(c Caller) error {
 	bypass := c.trusted() && (v.NetworkACLs == nil || v.NetworkACLs.Bypass == "AzureServices")

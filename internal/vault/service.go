@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"time"
 
@@ -12,16 +13,11 @@ import (
 	"github.com/kustos-io/kustos/internal/store"
 )
 
-// The buckets of the store. Keys of the last four begin with the vault's
-// incarnation and a slash; names in them are in lower case.
+// vaultBucket holds the vaults by name in lower case; backupBucket one key. The
+// buckets of keys and secrets are those of their shelf.
 const (
-	vaultBucket    = "vault.vaults"
-	keyBucket      = "vault.keys"
-	versionBucket  = "vault.keyversions"
-	materialBucket = "vault.keymaterial"
-	secretBucket   = "vault.secrets"
-	valueBucket    = "vault.secretversions"
-	backupBucket   = "vault.backup"
+	vaultBucket  = "vault.vaults"
+	backupBucket = "vault.backup"
 )
 
 // Verifier checks a bearer token's signature, issuer, times and audience.
@@ -59,6 +55,10 @@ type Config struct {
 type Service struct {
 	Config
 	keys *keyCache
+	// generating bounds how many keys are made at the same time: it is the one
+	// thing here that costs seconds of processor.
+	generating chan struct{}
+	routes     []route
 }
 
 // New returns a Service; it panics when a required part of Config is missing.
@@ -75,7 +75,7 @@ func New(cfg Config) *Service {
 	if cfg.LoginURL == "" {
 		cfg.LoginURL = "https://login.microsoftonline.com"
 	}
-	return &Service{Config: cfg, keys: newKeyCache(keyCacheSize)}
+	return &Service{Config: cfg, keys: newKeyCache(keyCacheSize), generating: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), routes: routes()}
 }
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Second) }
@@ -116,9 +116,11 @@ func putVault(tx store.Tx, v Vault) error {
 
 // dropVault removes the vault and everything below it.
 func dropVault(tx store.Tx, v Vault) error {
-	for _, bucket := range []string{keyBucket, versionBucket, materialBucket, secretBucket, valueBucket} {
-		if err := dropPrefix(tx, bucket, v.Incarnation+"/"); err != nil {
-			return fmt.Errorf("purge vault %s: %w", v.Name, err)
+	for _, sh := range []shelf{shelfOf(areaKeys), shelfOf(areaSecrets)} {
+		for _, bucket := range []string{sh.objects, sh.versions, sh.values} {
+			if err := dropPrefix(tx, bucket, v.Incarnation+"/"); err != nil {
+				return fmt.Errorf("purge vault %s: %w", v.Name, err)
+			}
 		}
 	}
 	if err := tx.Delete(vaultBucket, strings.ToLower(v.Name)); err != nil {

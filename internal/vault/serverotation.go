@@ -1,0 +1,65 @@
+package vault
+
+type rotationBody struct {
+	ID              string              `json:"id,omitempty"`
+	LifetimeActions []lifetimeAction    `json:"lifetimeActions"`
+	Attributes      *rotationAttributes `json:"attributes"`
+}
+
+type rotationAttributes struct {
+	ExpiryTime *string `json:"expiryTime,omitempty"`
+	Created    int64   `json:"created,omitempty"`
+	Updated    int64   `json:"updated,omitempty"`
+}
+
+func (c *call) rotationBody(o Object, p RotationPolicy) rotationBody {
+	out := rotationBody{ID: c.objectID(areaKeys, o.Name, "rotationpolicy"), LifetimeActions: []lifetimeAction{},
+		Attributes: &rotationAttributes{Created: p.Created, Updated: p.Updated}}
+	if p.Expiry != "" {
+		out.Attributes.ExpiryTime = &p.Expiry
+	}
+	add := func(kind, after, before string) {
+		var a lifetimeAction
+		a.Action.Type = kind
+		switch {
+		case after != "":
+			a.Trigger.TimeAfterCreate = &after
+		case before != "":
+			a.Trigger.TimeBeforeExpiry = &before
+		default:
+			return
+		}
+		out.LifetimeActions = append(out.LifetimeActions, a)
+	}
+	add("Rotate", p.RotateAfterCreate, p.RotateBeforeExpiry)
+	add("Notify", "", p.NotifyBeforeExpiry)
+	return out
+}
+
+func (s *Service) serveGetRotationPolicy(c *call) (any, error) {
+	o, p, err := s.rotationPolicy(c.ctx, c.vault, c.name)
+	if err != nil {
+		return nil, err
+	}
+	return c.rotationBody(o, p), nil
+}
+
+func (s *Service) serveSetRotationPolicy(c *call) (any, error) {
+	var body rotationBody
+	if err := c.decode(&body); err != nil {
+		return nil, err
+	}
+	expiry := ""
+	if body.Attributes != nil {
+		expiry = text(body.Attributes.ExpiryTime)
+	}
+	p, err := newRotation(body.LifetimeActions, expiry)
+	if err != nil {
+		return nil, err
+	}
+	o, p, err := s.setRotationPolicy(c.ctx, c.vault, c.name, p)
+	if err != nil {
+		return nil, err
+	}
+	return c.rotationBody(o, p), nil
+}
