@@ -1,0 +1,57 @@
+package keyvault
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/kustos-io/kustos/internal/envelope"
+)
+
+// Resource is the only audience a cluster's identity asks for here.
+const Resource = "https://vault.azure.net"
+
+func (v *Vaults) credential(address Address, identity envelope.Identity) azcore.TokenCredential {
+	if address.Name == "" && v.external != nil || v.hosts.allowed[address.Host] && v.external != nil {
+		return v.external
+	}
+	return &credential{v.tokens, identity}
+}
+
+// credential is a cluster's identity.
+type credential struct {
+	tokens   Tokens
+	identity envelope.Identity
+}
+
+// GetToken signs a token for the vaults' resource. A challenge that asks for
+// another audience or tenant is refused: the host must not choose what the
+// token is good for. The token is said to have expired at once, so that the
+// SDK asks again for every request and a deleted identity is noticed then.
+func (c *credential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if len(o.Scopes) != 1 || strings.TrimSuffix(strings.TrimSuffix(o.Scopes[0], "/.default"), "/") != Resource {
+		return azcore.AccessToken{}, &challengeError{fmt.Sprintf("the vault asks for a token for %q", strings.Join(o.Scopes, " "))}
+	}
+	if o.TenantID != "" && c.identity.TenantID != "" && !strings.EqualFold(o.TenantID, c.identity.TenantID) {
+		return azcore.AccessToken{}, &challengeError{fmt.Sprintf("the vault belongs to the tenant %q", o.TenantID)}
+	}
+	token, _, err := c.tokens.IdentityToken(ctx, c.identity.ObjectID, Resource)
+	if err != nil {
+		return azcore.AccessToken{}, &tokenError{err}
+	}
+	return azcore.AccessToken{Token: token}, nil
+}
+
+// challengeError is a challenge that the identity cannot answer.
+type challengeError struct{ why string }
+
+func (e *challengeError) Error() string { return e.why }
+
+// tokenError is the directory's refusal to sign.
+type tokenError struct{ cause error }
+
+func (e *tokenError) Error() string { return "token of the cluster's identity: " + e.cause.Error() }
+func (e *tokenError) Unwrap() error { return e.cause }
