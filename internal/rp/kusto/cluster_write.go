@@ -237,7 +237,7 @@ func (p *Provider) accept(ctx context.Context, req *provider.Request, pl *plan) 
 			if err != nil {
 				return err
 			}
-			pl.after.Identity.System = &principal{ObjectID: made.ObjectID, ClientID: made.ClientID, TenantID: made.TenantID}
+			pl.after.Identity.System = &ServicePrincipal{ObjectID: made.ObjectID, ClientID: made.ClientID, TenantID: made.TenantID}
 			work.Made = made.ObjectID
 		}
 		if pl.before != nil && pl.before.Identity.System != nil && pl.after.Identity.System == nil {

@@ -150,12 +150,13 @@ func (p *Provider) keyReachable(before *record) error {
 // checkKey is checks 4 to 9 of the key of rec.
 func (p *Provider) checkKey(ctx context.Context, rec *record, kek envelope.KEK) error {
 	kv := rec.KeyVault
-	name, own, err := p.vaultHost(kv.KeyVaultURI)
+	address, err := p.hosts.Parse(kv.KeyVaultURI)
 	if err != nil {
-		return err
+		return invalidKey("keyVaultUri is " + err.Error())
 	}
+	own := address.Name != ""
 	if own {
-		if err := p.checkVault(ctx, rec, name); err != nil { // 4, 5, 6
+		if err := p.checkVault(ctx, rec, address.Name); err != nil { // 4, 5, 6
 			return err
 		}
 	}

@@ -1,8 +1,6 @@
 package kusto
 
 import (
-	"net/netip"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -75,8 +73,8 @@ func (p *Provider) checkKeyShape(kv keyVaultProperties) error {
 	if p.rules2020 && kv.KeyVersion == "" {
 		return invalidKey("keyVersion is required by the rules of 2020")
 	}
-	if _, _, err := p.vaultHost(kv.KeyVaultURI); err != nil {
-		return err
+	if _, err := p.hosts.Parse(kv.KeyVaultURI); err != nil {
+		return invalidKey("keyVaultUri is " + err.Error())
 	}
 	if kv.UserIdentity != "" {
 		id, err := ids.Parse(kv.UserIdentity)
@@ -85,34 +83,6 @@ func (p *Provider) checkKeyShape(kv keyVaultProperties) error {
 		}
 	}
 	return nil
-}
-
-// vaultHost takes the host out of keyVaultUri. own says that it is one label
-// under vault.azure.net, name is that label. Everything else is refused
-// unless the operator allowed the host: the URI comes from a client, and the
-// server would carry a token there.
-func (p *Provider) vaultHost(text string) (name string, own bool, err error) {
-	u, err := url.Parse(text)
-	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Opaque != "" || u.User != nil || u.Path != "" && u.Path != "/" ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#") || strings.TrimSpace(text) != text {
-		return "", false, invalidKey("keyVaultUri is not the base address of a vault")
-	}
-	host := strings.ToLower(u.Host)
-	if p.allowed[host] && !metadataHost(u.Hostname()) {
-		return host, false, nil
-	}
-	label, found := strings.CutSuffix(host, ".vault.azure.net")
-	if !found || !regexp.MustCompile(`^[a-z][a-z0-9-]{1,22}[a-z0-9]$`).MatchString(label) || strings.Contains(label, "--") {
-		return "", false, invalidKey("the host of keyVaultUri is not a vault")
-	}
-	return label, true, nil
-}
-
-// metadataHost reports link-local addresses: no vault lives there, but the
-// machine's own credentials may.
-func metadataHost(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLinkLocalUnicast()
 }
 
 // wire is the member of an answer: null when the service's own key is in force.

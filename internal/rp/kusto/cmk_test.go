@@ -163,7 +163,7 @@ func TestKeyAtCreation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	user := testGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
-	w.users[strings.ToLower(user)] = principal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
+	w.users[strings.ToLower(user)] = ServicePrincipal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
 	w.vaultWith("vault1", "key1", "v1")
 	w.keys.access["https://vault1.vault.azure.net|o1"] = true
 	body := func(identity, key string) string {
@@ -307,7 +307,7 @@ func TestRules2020(t *testing.T) {
 	w.cluster("demo1")
 	w.grant("demo1", "vault1", "key1", "v1")
 	user := testGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
-	w.users[strings.ToLower(user)] = principal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
+	w.users[strings.ToLower(user)] = ServicePrincipal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
 	if a := w.do("PATCH", clusterPath("demo1"), v20230815, keyBody(testVault, "key1", "")); a.err == nil || a.err.Code != "InvalidKeyVaultProperties" {
 		t.Errorf("no version: %v", a.err)
 	}

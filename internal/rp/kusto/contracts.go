@@ -20,7 +20,7 @@ type Identities interface {
 // UserIdentityReader finds user-assigned identities of the ManagedIdentity provider.
 type UserIdentityReader interface {
 	// UserIdentity returns the identity resource with this id; ok is false when there is none.
-	UserIdentity(ctx context.Context, id ids.ID) (identity principal, ok bool, err error)
+	UserIdentity(ctx context.Context, id ids.ID) (identity ServicePrincipal, ok bool, err error)
 }
 
 // VaultReader reads the management record of our own vaults with first-party authority.

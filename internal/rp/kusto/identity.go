@@ -14,14 +14,14 @@ import (
 // identity is who a cluster is: its own service principal, and the
 // user-assigned identities that were given to it.
 type identity struct {
-	System *principal `json:"system,omitempty"`
-	User   []assigned `json:"user,omitempty"`
+	System *ServicePrincipal `json:"system,omitempty"`
+	User   []assigned        `json:"user,omitempty"`
 }
 
 // assigned is a user-assigned identity; ID is as the client wrote it.
 type assigned struct {
 	ID string `json:"id"`
-	principal
+	ServicePrincipal
 }
 
 func (i identity) clone() identity {
@@ -71,8 +71,8 @@ func (i identity) wantsSystem() bool { return i.System != nil && i.System.Object
 
 const assignAction = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
-// principal names a service principal that a cluster acts as.
-type principal struct {
+// ServicePrincipal names a service principal that a cluster acts as.
+type ServicePrincipal struct {
 	ObjectID string `json:"objectId"`
 	ClientID string `json:"clientId"`
 	TenantID string `json:"tenantId"`
@@ -112,7 +112,7 @@ func (p *Provider) mergeIdentity(ctx context.Context, raw json.RawMessage, prese
 	if system {
 		out.System = present.clone().System
 		if out.System == nil {
-			out.System = &principal{} // made by the accepting transaction
+			out.System = &ServicePrincipal{} // made by the accepting transaction
 		}
 	}
 	if !user {
@@ -194,7 +194,7 @@ func (p *Provider) assignable(ctx context.Context, text string, present identity
 		return assigned{}, azerr.KustoInvalidMember("identity.userAssignedIdentities", "an object whose names are ids of user-assigned identities")
 	}
 	if r.preflight {
-		return assigned{ID: text, principal: have.principal}, nil
+		return assigned{ID: text, ServicePrincipal: have.ServicePrincipal}, nil
 	}
 	found, ok, err := p.users.UserIdentity(ctx, id)
 	if err != nil {
@@ -213,7 +213,7 @@ func (p *Provider) assignable(ctx context.Context, text string, present identity
 	if !ok {
 		return assigned{}, azerr.KustoBadRequest("The user-assigned identity '" + text + "' was not found.")
 	}
-	return assigned{ID: text, principal: found}, nil
+	return assigned{ID: text, ServicePrincipal: found}, nil
 }
 
 // sameIdentity compares what was asked for; a system identity still to be made is a change.

@@ -15,8 +15,8 @@ func TestIdentityLife(t *testing.T) {
 	w := newWorld(t)
 	ids := testGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 	one, two := ids+"one", ids+"two"
-	w.users[strings.ToLower(one)] = principal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
-	w.users[strings.ToLower(two)] = principal{ObjectID: "o2", ClientID: "c2", TenantID: testTenant}
+	w.users[strings.ToLower(one)] = ServicePrincipal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
+	w.users[strings.ToLower(two)] = ServicePrincipal{ObjectID: "o2", ClientID: "c2", TenantID: testTenant}
 	path := clusterPath("demo1")
 	a := w.must("PUT", path, v20190907, `{"location":"westeurope",`+bodySKU+`,"identity":{"type":"systemassigned","userAssignedIdentities":null}}`)
 	if diff := cmp.Diff(map[string]any{"type": "SystemAssigned"}, a.json["identity"]); diff != "" {
@@ -90,7 +90,7 @@ func TestAssignNeedsTheRight(t *testing.T) {
 	if a := w.do("PATCH", clusterPath("demo1"), v20230815, body); a.err == nil || a.err.Code != "LinkedAuthorizationFailed" && a.err.Code != "BadRequest" {
 		t.Errorf("absent identity: %v", a.err)
 	}
-	w.users[strings.ToLower(user)] = principal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
+	w.users[strings.ToLower(user)] = ServicePrincipal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
 	w.denied[assignAction] = true
 	if a := w.do("PATCH", clusterPath("demo1"), v20230815, body); a.err == nil || a.err.Code != "LinkedAuthorizationFailed" {
 		t.Errorf("without the right: %v", a.err)
@@ -102,7 +102,7 @@ func TestFailedPatchTakesTheIdentityBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.must("PUT", clusterPath("demo1"), v20230815, bodyPlain)
-	w.users[strings.ToLower(testGroup+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one")] = principal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
+	w.users[strings.ToLower(testGroup+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one")] = ServicePrincipal{ObjectID: "o1", ClientID: "c1", TenantID: testTenant}
 	w.vaultWith("vault1", "key1", "v1")
 	w.keys.access["https://vault1.vault.azure.net|o1"] = true
 	w.runtime.fail = map[string]error{"ChangeKEK": cluster.ErrEngine}

@@ -3,14 +3,14 @@ package kusto
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/envelope/keyvault"
 )
 
-// KeyChecker calls a vault as the cluster's identity. Its refusals are
+// KeyChecker calls a vault as the cluster's identity; satisfied by *keyvault.Vaults. Its refusals are
 // *envelope.RevokedError; anything else is trouble on the way and no answer.
 type KeyChecker interface {
 	// Key reads the key: the pinned version, or the newest.
@@ -20,15 +20,7 @@ type KeyChecker interface {
 }
 
 // KeyFacts is what check 8 looks at.
-type KeyFacts struct {
-	Version            string
-	Type               string // RSA, RSA-HSM, EC …
-	Bits               int    // of the RSA modulus
-	Enabled            bool
-	NotBefore, Expires time.Time // zero when not set
-	CanWrap, CanUnwrap bool
-	RecoveryLevel      string
-}
+type KeyFacts = keyvault.Facts
 
 // keyError is the wire error of a refusal by a vault.
 func (p *Provider) keyError(err error, kv *keyVaultProperties) error {

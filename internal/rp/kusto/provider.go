@@ -10,6 +10,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/envelope/keyvault"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -52,7 +53,7 @@ type Provider struct {
 	keys       KeyChecker
 	authorizer authz.Authorizer
 	tenant     string
-	allowed    map[string]bool
+	hosts      keyvault.Hosts
 	rules2020  bool
 	retryAfter int
 	now        func() time.Time
@@ -66,10 +67,7 @@ func New(c Config) *Provider {
 	p := &Provider{
 		store: c.Store, operations: c.Operations, runtime: c.Runtime, identities: c.Identities, users: c.Users,
 		vaults: c.Vaults, keys: c.Keys, authorizer: c.Authorizer, tenant: c.TenantID, rules2020: c.Rules2020,
-		retryAfter: c.RetryAfter, now: c.Now, log: c.Log, allowed: map[string]bool{},
-	}
-	for _, host := range c.AllowedVaultHosts {
-		p.allowed[strings.ToLower(host)] = true
+		retryAfter: c.RetryAfter, now: c.Now, log: c.Log, hosts: keyvault.NewHosts(c.AllowedVaultHosts),
 	}
 	if p.retryAfter == 0 {
 		p.retryAfter = 1

@@ -37,7 +37,7 @@ func TestShapes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	user := testGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1"
-	w.users[strings.ToLower(user)] = principal{ObjectID: "bbbbbbbb-0000-0000-0000-000000000001", ClientID: "dddddddd-0000-0000-0000-000000000001", TenantID: testTenant}
+	w.users[strings.ToLower(user)] = ServicePrincipal{ObjectID: "bbbbbbbb-0000-0000-0000-000000000001", ClientID: "dddddddd-0000-0000-0000-000000000001", TenantID: testTenant}
 	lower := strings.Replace(user, "resourceGroups", "resourcegroups", 1)
 	w.must("PUT", clusterPath("demo1"), v20230815, `{"location":"westeurope","zones":["1","2"],"tags":{"k":"v"},`+bodySKU+`,
 		"identity":{"type":"SystemAssigned,UserAssigned","userAssignedIdentities":{"`+lower+`":{}}},"properties":{"enablePurge":true,"trustedExternalTenants":[{"value":"*"}]}}`)

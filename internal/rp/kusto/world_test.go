@@ -248,9 +248,9 @@ func (w *world) identityExists(objectID string) bool {
 	return there
 }
 
-type fakeUsers map[string]principal
+type fakeUsers map[string]ServicePrincipal
 
-func (f fakeUsers) UserIdentity(_ context.Context, id ids.ID) (principal, bool, error) {
+func (f fakeUsers) UserIdentity(_ context.Context, id ids.ID) (ServicePrincipal, bool, error) {
 	m, ok := f[id.Key()]
 	return m, ok, nil
 }
