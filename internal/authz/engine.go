@@ -68,7 +68,10 @@ func (e *Engine) logged(ctx context.Context, p Principal, action, scope string, 
 	return decision, nil
 }
 
-const directoryActions = "microsoft.directory/"
+const (
+	directoryActions = "microsoft.directory/"
+	readRoles        = "Microsoft.Authorization/roleDefinitions/read"
+)
 
 func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, data bool) (Decision, error) {
 	asked, err := scopeKey(scope)
@@ -86,6 +89,9 @@ func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, 
 		return Decision{Rule: "the caller has no object id"}, nil
 	case strings.HasPrefix(strings.ToLower(action), directoryActions):
 		return e.decideDirectory(ctx, p)
+	case !data && strings.EqualFold(action, readRoles) && (asked == "/" || strings.HasPrefix(asked, "/providers/")):
+		// Clients resolve a role's name before they know a scope.
+		return Decision{Allowed: true, Rule: "built-in role definitions are public"}, nil
 	}
 	decision := Decision{Rule: "no role assignment grants it"}
 	err = e.store.View(ctx, func(tx store.Tx) error {

@@ -173,6 +173,14 @@ func TestDenyByDefault(t *testing.T) {
 	if !strings.Contains(f.log.String(), `"msg":"authorisation decision"`) || !strings.Contains(f.log.String(), "no role assignment grants it") {
 		t.Error("decisions are not in the log")
 	}
+	for scope, want := range map[string]bool{"/": true, "/providers/Microsoft.Authorization/roleDefinitions/" + authz.RoleOwner: true, sub: false, vault: false} {
+		if got := f.allowed(t, bob(), "Microsoft.Authorization/roleDefinitions/read", scope, false); got != want {
+			t.Errorf("role definitions at %s: %v", scope, got)
+		}
+		if f.allowed(t, authz.Principal{}, "Microsoft.Authorization/roleDefinitions/read", scope, false) {
+			t.Errorf("role definitions at %s for nobody", scope)
+		}
+	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if d, err := f.Authorize(cancelled, alice(), "Microsoft.Kusto/clusters/read", sub); err == nil || d.Allowed {

@@ -1,0 +1,8 @@
+// Package authorization is the resource provider Microsoft.Authorization: role
+// assignments and role definitions at every scope, and the caller's
+// permissions. [Provider] speaks ARM; the rules and the records are those of
+// authz.Engine, which is also what decides.
+//
+// It must never store an assignment for a principal the directory does not
+// hold, or accept a property (a condition) that the engine does not evaluate.
+package authorization

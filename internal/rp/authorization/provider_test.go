@@ -1,0 +1,273 @@
+package authorization_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/directory"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/rp/authorization"
+	"github.com/kustos-io/kustos/internal/store/memstore"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const (
+	tenant = "6f0c2b8e-0000-4000-8000-0000000000ff"
+	sub    = "/subscriptions/6f0c2b8e-0000-4000-8000-000000000001"
+	group  = sub + "/resourceGroups/rg1"
+	vault  = group + "/providers/Microsoft.KeyVault/vaults/kv1"
+	reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+	name1  = "11111111-0000-4000-8000-000000000001"
+	name2  = "22222222-0000-4000-8000-000000000002"
+	alice  = "aaaaaaaa-0000-4000-8000-000000000001"
+	bob    = "bbbbbbbb-0000-4000-8000-000000000002"
+	bobApp = "bbbbbbbb-0000-4000-8000-0000000000aa"
+)
+
+type principals struct{}
+
+func (principals) Lookup(_ context.Context, id string) (directory.Entry, error) {
+	for _, e := range []directory.Entry{{ObjectID: alice}, {ObjectID: bob, AppID: bobApp}} {
+		if strings.EqualFold(e.ObjectID, id) || strings.EqualFold(e.AppID, id) {
+			return e, nil
+		}
+	}
+	return directory.Entry{}, directory.ErrNotFound
+}
+
+type fixture struct {
+	*authorization.Provider
+	engine *authz.Engine
+}
+
+func open() fixture {
+	now := func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC) }
+	engine := authz.New(authz.Config{Store: memstore.New(), Now: now})
+	return fixture{authorization.New(authorization.Config{Engine: engine, Principals: principals{}, TenantID: tenant}), engine}
+}
+
+// call sends one request as alice and renders the answer: status and body.
+func (f fixture) call(t *testing.T, method, path, shape, body string) (int, string) {
+	t.Helper()
+	path, rawQuery, _ := strings.Cut(path, "?")
+	id, err := ids.Parse(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &provider.Request{Method: method, ID: id, APIVersion: shape, Shape: shape, Query: query, Principal: authz.Principal{ObjectID: alice}}
+	if body != "" {
+		req.Body = json.RawMessage(body)
+	}
+	resp, err := f.Handle(t.Context(), req)
+	if err != nil {
+		e := azerr.From(err)
+		return e.Status, e.Code + ": " + e.Message
+	}
+	if resp.Body == nil {
+		return resp.Status, ""
+	}
+	data, err := json.MarshalIndent(resp.Body, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Status, string(data)
+}
+
+func at(scope, name string) string {
+	return strings.TrimSuffix(scope, "/") + "/providers/Microsoft.Authorization/roleAssignments/" + name
+}
+
+func assignment(role, principal string, more ...string) string {
+	extra := ""
+	for _, m := range more {
+		extra += "," + m
+	}
+	return fmt.Sprintf(`{"properties":{"roleDefinitionId":"%s/providers/Microsoft.Authorization/roleDefinitions/%s","principalId":"%s"%s}}`, sub, role, principal, extra)
+}
+
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("%s (-want +got)\n%s", name, diff)
+	}
+}
+
+func TestStory(t *testing.T) {
+	t.Parallel()
+	f := open()
+	var out strings.Builder
+	step := func(wantStatus int, method, path, shape, body string) {
+		t.Helper()
+		status, text := f.call(t, method, path, shape, body)
+		if status != wantStatus {
+			t.Errorf("%s %s: %d %s", method, path, status, text)
+		}
+		fmt.Fprintf(&out, "%s %s (%s) %s\n%d %s\n\n", method, path, shape, body, status, text)
+	}
+	const newest = "2022-04-01"
+	step(201, "PUT", at(vault, name1), newest, assignment(reader, alice, `"principalType":"ServicePrincipal"`, `"description":"why"`, `"condition":null`, `"createdOn":"1999-01-01T00:00:00Z"`))
+	step(200, "PUT", at(vault, name1), newest, assignment(reader, strings.ToUpper(alice), `"description":"why"`))
+	step(200, "GET", at(strings.ToLower(vault), name1), newest, "")
+	step(200, "GET", at(vault, name1), "2018-01-01-preview", "")
+	step(200, "GET", at(vault, name1), "2015-07-01", "")
+	step(201, "PUT", at(sub, name2), newest, assignment(authz.RoleOwner, bob))
+	step(200, "GET", at(vault, "")+"?$filter=atScope()", newest, "")
+	step(200, "GET", at(group, "")+"?$filter=atScope()", newest, "")
+	step(200, "GET", at(sub, "")+"?$filter=principalId+eq+%27"+bob+"%27", newest, "")
+	step(200, "GET", at(sub, "")+"?$filter=atScope()+and+assignedTo('"+alice+"')", newest, "")
+	step(200, "GET", vault+"/providers/Microsoft.Authorization/permissions", newest, "")
+	step(400, "DELETE", at(sub, name2), newest, "")
+	step(200, "DELETE", at(vault, name1), newest, "")
+	step(204, "DELETE", at(vault, name1), newest, "")
+	step(404, "GET", at(vault, name1), newest, "")
+	golden(t, "assignments.txt", out.String())
+}
+
+func TestAssignmentRefusals(t *testing.T) {
+	t.Parallel()
+	f := open()
+	if status, text := f.call(t, "PUT", at(vault, name1), "2022-04-01", assignment(reader, alice)); status != 201 {
+		t.Fatal(status, text)
+	}
+	var out strings.Builder
+	for _, tc := range []struct{ name, path, body string }{
+		{"name that is no GUID", at(vault, "x"), assignment(reader, alice)},
+		{"no body", at(vault, name2), ""},
+		{"no properties", at(vault, name2), `{"name":"x"}`},
+		{"unknown role", at(vault, name2), assignment("33333333-0000-4000-8000-000000000003", alice)},
+		{"role without its id", at(vault, name2), `{"properties":{"roleDefinitionId":"` + reader + `","principalId":"` + alice + `"}}`},
+		{"role of another subscription", at(vault, name2), strings.Replace(assignment(reader, alice), "000000000001", "000000000009", 1)},
+		{"unknown principal", at(vault, name2), assignment(reader, "cccccccc-0000-4000-8000-000000000003")},
+		{"client id for object id", at(vault, name2), assignment(reader, bobApp)},
+		{"principal that is no GUID", at(vault, name2), assignment(reader, "alice")},
+		{"wrong type of principal", at(vault, name2), assignment(reader, bob, `"principalType":"User"`)},
+		{"no type of principal", at(vault, name2), assignment(reader, bob, `"principalType":"Robot"`)},
+		{"condition", at(vault, name2), assignment(reader, bob, `"condition":"@Resource[x] StringEquals 'y'"`)},
+		{"delegated identity", at(vault, name2), assignment(reader, bob, `"delegatedManagedIdentityResourceId":"/x"`)},
+		{"the same by another name", at(vault, name2), assignment(reader, alice)},
+		{"another principal by the same name", at(vault, name1), assignment(reader, bob)},
+		{"another role by the same name", at(vault, name1), assignment(authz.RoleOwner, alice)},
+		{"another scope by the same name", at(group, name1), assignment(reader, alice)},
+	} {
+		status, text := f.call(t, "PUT", tc.path, "2022-04-01", tc.body)
+		if status < 400 {
+			t.Errorf("%s: %d %s", tc.name, status, text)
+		}
+		fmt.Fprintf(&out, "%s\n  %d %s\n", tc.name, status, text)
+	}
+	for _, filter := range []string{"principalId eq x", "principalId eq '1' or principalId eq '2'", "assignedTo()", "atScope('x')", "roleName eq 'Owner'", "and", "principalId eq '1' and principalId eq '2'", "atScope("} {
+		status, text := f.call(t, "GET", at(vault, "")+"?$filter="+url.QueryEscape(filter), "2022-04-01", "")
+		if status != 400 {
+			t.Errorf("%s: %d", filter, status)
+		}
+		fmt.Fprintf(&out, "filter %s\n  %d %s\n", filter, status, text)
+	}
+	golden(t, "assignment_refusals.txt", out.String())
+	all, err := f.engine.List(t.Context(), authz.Filter{Scope: "/"})
+	if err != nil || len(all) != 1 {
+		t.Errorf("refusals left %d assignments, %v", len(all), err)
+	}
+}
+
+func TestDefinitions(t *testing.T) {
+	t.Parallel()
+	f := open()
+	path := func(scope, rest string) string {
+		return scope + "/providers/Microsoft.Authorization/roleDefinitions" + rest
+	}
+	var out strings.Builder
+	for _, tc := range []struct {
+		want               int
+		method, path, body string
+	}{
+		{200, "GET", path(vault, "?$filter=roleName+eq+'key+vault+crypto+service+encryption+user'"), ""},
+		{200, "GET", path("", "?$filter=roleName+eq+'Owner'+and+type+eq+'BuiltInRole'"), ""},
+		{200, "GET", path(sub, "?$filter=type+eq+'CustomRole'"), ""},
+		{200, "GET", path(sub, "?$filter=roleName+eq+'Nobody''s'"), ""},
+		{200, "GET", path(sub, "/"+strings.ToUpper(reader)), ""},
+		{404, "GET", path(sub, "/"+name1), ""},
+		{400, "PUT", path(sub, "/"+name1), `{"properties":{"roleName":"mine"}}`},
+		{400, "PUT", path(sub, "/"+reader), `{"properties":{"roleName":"mine"}}`},
+		{400, "DELETE", path(sub, "/"+reader), ""},
+		{204, "DELETE", path(sub, "/"+name1), ""},
+		{400, "GET", path(sub, "?$filter=colour+eq+'red'"), ""},
+		{405, "PATCH", path(sub, "/"+reader), "{}"},
+	} {
+		status, text := f.call(t, tc.method, tc.path, "2022-04-01", tc.body)
+		if status != tc.want {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, status, text)
+		}
+		fmt.Fprintf(&out, "%s %s\n%d %s\n\n", tc.method, tc.path, status, text)
+	}
+	golden(t, "definitions.txt", out.String())
+	_, text := f.call(t, "GET", path(sub, "?$filter=atScopeAndBelow()"), "2022-04-01", "")
+	if got := strings.Count(text, `"BuiltInRole"`); got != len(authz.Roles()) {
+		t.Errorf("%d of %d roles listed", got, len(authz.Roles()))
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	f := open()
+	for body, wantErr := range map[string]bool{
+		assignment(reader, alice):                                  false,
+		assignment(reader, "cccccccc-0000-4000-8000-000000000003"): false, // may be made by the same template
+		assignment(name1, alice):                                   true,
+		`{}`:                                                       true,
+	} {
+		id, err := ids.Parse(at(vault, name1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.Preflight(t.Context(), &provider.Request{Method: http.MethodPut, ID: id, Body: json.RawMessage(body)})
+		if (err != nil) != wantErr {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, s := range []string{"atScope()", "atScope() and assignedTo('x')", "principalId eq 'it''s'", "a eq '", "and and", "x( 'y' )"} {
+		f.Add(s)
+	}
+	fix := open()
+	f.Fuzz(func(t *testing.T, filter string) {
+		id, err := ids.Parse(at(vault, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fix.Handle(t.Context(), &provider.Request{Method: "GET", ID: id, Shape: "2022-04-01", Query: url.Values{"$filter": {filter}}})
+		if e := azerr.From(err); e != nil && e.Status != 400 {
+			t.Errorf("%q: %v", filter, err)
+		}
+	})
+}
