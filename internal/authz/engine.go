@@ -71,6 +71,10 @@ func (e *Engine) logged(ctx context.Context, p Principal, action, scope string, 
 const (
 	directoryActions = "microsoft.directory/"
 	readRoles        = "Microsoft.Authorization/roleDefinitions/read"
+	// readSubscription is the right to see that a subscription is there. As in
+	// Azure, a role on anything in it is enough: without it nobody with a role on
+	// one vault could sign in with az.
+	readSubscription = "Microsoft.Resources/subscriptions/read"
 )
 
 func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, data bool) (Decision, error) {
@@ -95,6 +99,16 @@ func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, 
 	}
 	decision := Decision{Rule: "no role assignment grants it"}
 	err = e.store.View(ctx, func(tx store.Tx) error {
+		if !data && strings.EqualFold(action, readSubscription) {
+			below, err := assignmentBelow(tx, p.ObjectID, asked)
+			if err != nil {
+				return err
+			}
+			if below != "" {
+				decision = Decision{Allowed: true, Rule: "the subscription is visible by role assignment " + below}
+				return nil
+			}
+		}
 		return e.eachAt(tx, p.ObjectID, asked, func(a Assignment, role RoleDefinition) bool {
 			if !role.Permission.allows(action, data) {
 				return true
@@ -124,6 +138,28 @@ func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignme
 		}
 	}
 	return nil
+}
+
+// assignmentBelow names an assignment of a principal below a subscription, ""
+// when there is none or the key is not a subscription's.
+func assignmentBelow(tx store.Tx, principalID, asked string) (name string, err error) {
+	if rest, ok := strings.CutPrefix(asked, "/subscriptions/"); !ok || strings.Contains(rest, "/") {
+		return "", nil
+	}
+	all, err := store.ListJSON[Assignment](tx, bucketAssignments, strings.ToLower(principalID)+"/")
+	if err != nil {
+		return "", err
+	}
+	for _, a := range all {
+		at, err := scopeKey(a.Scope)
+		if err != nil {
+			return "", err
+		}
+		if covers(asked, at) {
+			return a.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // Permissions lists what a principal's roles grant at a scope.

@@ -188,6 +188,32 @@ func TestDenyByDefault(t *testing.T) {
 	}
 }
 
+func TestSubscriptionIsVisibleByAnyRoleInIt(t *testing.T) {
+	t.Parallel()
+	f := engine()
+	f.assign(t, alice(), "Key Vault Crypto User", key)
+	for _, tc := range []struct {
+		p             authz.Principal
+		action, scope string
+		want          bool
+	}{
+		{alice(), "Microsoft.Resources/subscriptions/read", sub, true},
+		{alice(), "Microsoft.Resources/subscriptions/read", sub + "1", false},
+		{alice(), "Microsoft.Resources/subscriptions/read", "/", false},
+		{alice(), "Microsoft.Resources/subscriptions/read", group, false},
+		{alice(), "Microsoft.Resources/subscriptions/resourceGroups/read", sub, false},
+		{alice(), "Microsoft.Resources/subscriptions/write", sub, false},
+		{bob(), "Microsoft.Resources/subscriptions/read", sub, false},
+	} {
+		if got := f.allowed(t, tc.p, tc.action, tc.scope, false); got != tc.want {
+			t.Errorf("%s at %s: %v", tc.action, tc.scope, got)
+		}
+		if f.allowed(t, tc.p, tc.action, tc.scope, true) {
+			t.Errorf("%s at %s as data", tc.action, tc.scope)
+		}
+	}
+}
+
 func TestFirstPartyReadsOnly(t *testing.T) {
 	t.Parallel()
 	f := engine()
