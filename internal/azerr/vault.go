@@ -247,3 +247,16 @@ func VaultRouteNotFound(path string) *Error {
 func VaultMethodNotAllowed(method, path string) *Error {
 	return &Error{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed", Message: fmt.Sprintf("The method %s is not offered for '%s'.", method, path)}
 }
+
+// VaultManagementRefused is a data-plane refusal as ARM shows it: a 400 whose
+// code is the inner one.
+func VaultManagementRefused(e *Error) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: e.Inner, Message: fmt.Sprintf("[%s (%s)] %s", e.Inner, e.Code, e.Message)}
+}
+
+// VaultNotForDeployment: a parameter refers to a secret of a vault that is not
+// enabled for template deployment.
+func VaultNotForDeployment(id string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "KeyVaultParameterReferenceSecretRetrieveFailed",
+		Message: fmt.Sprintf("The secret of the key vault '%s' cannot be read by a deployment: the vault's enabledForTemplateDeployment is not true.", id)}
+}

@@ -32,6 +32,8 @@ func TestVaultGolden(t *testing.T) {
 		azerr.VaultUnauthorized(azerr.AKV10022("https://vault.azure.net", "https://management.azure.com"), challenge),
 		azerr.VaultUnauthorized(azerr.AKV10032("https://sts.windows.net/t/", "https://sts.windows.net/u/"), challenge),
 		azerr.VaultHostNotFound("v"),
+		azerr.VaultManagementRefused(azerr.VaultForbiddenByRbac("name=n;"+caller, "Microsoft.KeyVault/vaults/keys/read", "/subscriptions/s/x", "v", "westeurope")),
+		azerr.VaultNotForDeployment("/subscriptions/s/v"),
 		azerr.BadParameter("Unsupported key size", ""),
 		azerr.NotBase64URL("value"),
 		azerr.KeyTypeNotSupported("oct"),

@@ -138,7 +138,7 @@ func (s *Service) rotateKey(ctx context.Context, v *Vault, name string) (found[K
 	if err != nil {
 		return found[KeyVersion]{}, err
 	}
-	return s.storeKey(ctx, v, name, kv, private, func(_ store.Tx, _ *Vault, o Object) error {
+	return s.storeKey(ctx, v, name, kv, private, func(_ store.Tx, _ *Vault, o *Object) error {
 		if len(o.Versions) == 0 { // purged while the key was generated
 			return azerr.VaultObjectNotFound("Key", name)
 		}

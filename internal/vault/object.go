@@ -149,18 +149,11 @@ func (s *Service) inVault(tx store.Tx, v *Vault) (*Vault, error) {
 }
 
 // guard is a condition on the object, as it is in the transaction, for a write
-// to go on; the object has no versions when the name is free.
-type guard func(tx store.Tx, v *Vault, o Object) error
+// to go on; it may complete the object. Without versions the name is free.
+type guard func(tx store.Tx, v *Vault, o *Object) error
 
 // errExists stops a write that is for a free name only.
 var errExists = errors.New("the object exists")
-
-func onlyNew(_ store.Tx, _ *Vault, o Object) error {
-	if len(o.Versions) > 0 {
-		return errExists
-	}
-	return nil
-}
 
 // writeVersion appends a version to an object in one transaction, or makes the
 // object. A soft-deleted object of the name refuses it, and so does may, which
@@ -177,7 +170,7 @@ func writeVersion[T any](ctx context.Context, s *Service, sh shelf, v *Vault, na
 			return err
 		}
 		if may != nil {
-			if err := may(tx, v, o); err != nil {
+			if err := may(tx, v, &o); err != nil {
 				return err
 			}
 		}

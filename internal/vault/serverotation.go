@@ -13,8 +13,13 @@ type rotationAttributes struct {
 }
 
 func (c *call) rotationBody(o Object, p RotationPolicy) rotationBody {
-	out := rotationBody{ID: c.objectID(areaKeys, o.Name, "rotationpolicy"), LifetimeActions: []lifetimeAction{},
-		Attributes: &rotationAttributes{Created: p.Created, Updated: p.Updated}}
+	out := p.body()
+	out.ID = c.objectID(areaKeys, o.Name, "rotationpolicy")
+	return out
+}
+
+func (p RotationPolicy) body() rotationBody {
+	out := rotationBody{LifetimeActions: []lifetimeAction{}, Attributes: &rotationAttributes{Created: p.Created, Updated: p.Updated}}
 	if p.Expiry != "" {
 		out.Attributes.ExpiryTime = &p.Expiry
 	}
@@ -36,6 +41,14 @@ func (c *call) rotationBody(o Object, p RotationPolicy) rotationBody {
 	return out
 }
 
+func (b rotationBody) policy() (RotationPolicy, error) {
+	expiry := ""
+	if b.Attributes != nil {
+		expiry = text(b.Attributes.ExpiryTime)
+	}
+	return newRotation(b.LifetimeActions, expiry)
+}
+
 func (s *Service) serveGetRotationPolicy(c *call) (any, error) {
 	o, p, err := s.rotationPolicy(c.ctx, c.vault, c.name)
 	if err != nil {
@@ -49,11 +62,7 @@ func (s *Service) serveSetRotationPolicy(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	expiry := ""
-	if body.Attributes != nil {
-		expiry = text(body.Attributes.ExpiryTime)
-	}
-	p, err := newRotation(body.LifetimeActions, expiry)
+	p, err := body.policy()
 	if err != nil {
 		return nil, err
 	}

@@ -166,11 +166,11 @@ func (s *Service) act(ctx context.Context, v *Vault, f found[KeyVersion]) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.storeKey(ctx, v, f.Object.Name, kv, private, func(tx store.Tx, v *Vault, o Object) error {
+	_, err = s.storeKey(ctx, v, f.Object.Name, kv, private, func(tx store.Tx, v *Vault, o *Object) error {
 		if len(o.Versions) == 0 || o.newest() != f.Version.ID {
 			return errNotDue
 		}
-		again, err := readVersion[KeyVersion](tx, shelfOf(areaKeys), v, o, o.newest())
+		again, err := readVersion[KeyVersion](tx, shelfOf(areaKeys), v, *o, o.newest())
 		if err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 		return p.putVault(ctx, req)
 	case "PATCH vaults":
 		return p.patchVault(ctx, req)
-	case "GET vaults", "HEAD vaults":
+	case "GET vaults":
 		return p.getVault(ctx, req)
 	case "DELETE vaults":
 		return p.deleteVault(ctx, req)
@@ -110,6 +110,22 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 		return p.listVaults(ctx, req)
 	case "PUT vaults/accesspolicies":
 		return p.putPolicies(ctx, req)
+	case "PUT vaults/keys":
+		return p.putKey(ctx, req)
+	case "GET vaults/keys", "GET vaults/keys/versions":
+		return p.getKey(ctx, req)
+	case "GET vaults/keys/":
+		return p.listKeys(ctx, req)
+	case "GET vaults/keys/versions/":
+		return p.listKeyVersions(ctx, req)
+	case "PUT vaults/secrets":
+		return p.putSecret(ctx, req)
+	case "PATCH vaults/secrets":
+		return p.patchSecret(ctx, req)
+	case "GET vaults/secrets":
+		return p.getSecret(ctx, req)
+	case "GET vaults/secrets/":
+		return p.listSecrets(ctx, req)
 	case "GET deletedvaults/":
 		return p.listDeleted(ctx, req)
 	case "GET locations/deletedvaults":

@@ -49,9 +49,6 @@ func (p *rp) getVault(ctx context.Context, req *provider.Request) (*provider.Res
 	if err != nil {
 		return nil, err
 	}
-	if req.Method == http.MethodHead {
-		return &provider.Response{Status: http.StatusNoContent}, nil
-	}
 	return ok(p.resource(&v, req.Shape)), nil
 }
 
