@@ -49,7 +49,8 @@ type Bootstrap struct {
 const bootstrapName = "kustos"
 
 // bootstrapLifetime is how long the first principal's secret is good: it is
-// the way in, so it does not run out within the life of an instance.
+// the way in, so it does not run out within the life of an instance. It is good
+// from the beginning of time, in case the clock was ahead at the first start.
 const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 
 // Open reads the tenant from the store. In an empty store it makes a tenant
@@ -122,7 +123,7 @@ func (d *Directory) Bootstrap(ctx context.Context) (Bootstrap, error) {
 			return err
 		}
 		now := d.now().UTC()
-		pw, secret := newPassword(bootstrapName, now.Add(-clockSkew), now.Add(bootstrapLifetime))
+		pw, secret := newPassword(bootstrapName, time.Unix(0, 0).UTC(), now.Add(bootstrapLifetime))
 		app := application{ID: ids.NewGUID(), AppID: ids.NewGUID(), DisplayName: bootstrapName, Created: now, Passwords: []password{pw}}
 		sp := principal{ObjectID: ids.NewGUID(), AppID: app.AppID, DisplayName: bootstrapName, Kind: kindApplication, Created: now}
 		if err := putApplication(tx, app); err != nil {

@@ -29,6 +29,7 @@ type fixture struct {
 	store store.Store
 	boot  Bootstrap
 	log   *strings.Builder
+	user  ManagedIdentity // set by tests that speak for one
 }
 
 func open(t testing.TB, options ...func(*Config)) *fixture {
