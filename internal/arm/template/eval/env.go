@@ -3,6 +3,7 @@ package eval
 import (
 	"time"
 
+	"github.com/kustos-io/kustos/internal/arm/template/expr"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
 )
 
@@ -54,6 +55,8 @@ type Loop struct {
 	Index int64
 	// ByName loops (property copy) are not what copyIndex() without a name means.
 	ByName bool
+	// Opaque loops belong to a nested template: their index is not known here.
+	Opaque bool
 	Outer  *Loop
 }
 
@@ -109,6 +112,9 @@ type Runtime interface {
 type Deferred struct {
 	Function string
 	Target   string
+	// Expr is the expression that will give the value, when it is not simply
+	// the call itself: what a parameter was given by an enclosing template.
+	Expr expr.Expr
 }
 
 // Error names the function and what it reads.

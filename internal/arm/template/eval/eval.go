@@ -149,6 +149,9 @@ func isDeferred(err error) bool {
 	return errors.As(err, &d)
 }
 
+// Constant is the expression that means v.
+func Constant(v value.Value) expr.Expr { return constant(v) }
+
 // Node computes a JSON subtree: every string and every member name that is an
 // expression is evaluated.
 func (env *Env) Node(n *relaxed.Node) (value.Value, error) {
@@ -206,8 +209,14 @@ func (env *Env) Name(name string) (string, error) {
 // Fold evaluates as much of e as can be known now and returns what is left:
 // arguments and operands that evaluate are replaced by constants.
 func (env *Env) Fold(e expr.Expr) expr.Expr {
-	if v, err := env.Eval(e); err == nil {
+	v, err := env.Eval(e)
+	if err == nil {
 		return constant(v)
+	}
+	if d := new(Deferred); errors.As(err, &d) && d.Expr != nil {
+		if c, ok := e.(*expr.Call); ok && (strings.EqualFold(c.Name, "parameters") || strings.EqualFold(c.Name, "variables")) {
+			return d.Expr
+		}
 	}
 	switch e := e.(type) {
 	case *expr.Call:

@@ -122,6 +122,9 @@ func copyIndex(c *call, args []value.Value) (value.Value, error) {
 	}
 	for l := c.env.Loop; l != nil; l = l.Outer {
 		if named && strings.EqualFold(l.Name, name) || !named && !l.ByName {
+			if l.Opaque {
+				return nil, &Deferred{Function: c.name, Target: l.Name}
+			}
 			out, ok := addInt64(l.Index, offset)
 			if !ok {
 				return nil, Errorf("The template language function '%s' overflowed with the operants '%d' and '%d'. %s", c.name, l.Index, offset, seeFunctions)

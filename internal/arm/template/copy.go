@@ -1,0 +1,127 @@
+package template
+
+import (
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/arm/template/eval"
+	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
+	"github.com/kustos-io/kustos/internal/arm/template/value"
+)
+
+// copyLoop is one copy element: of a resource, a property, a variable or an output.
+type copyLoop struct {
+	node  *relaxed.Node
+	path  string
+	name  string
+	count *relaxed.Node
+	input *relaxed.Node
+}
+
+func readCopy(n *relaxed.Node, path string) (*copyLoop, error) {
+	if n == nil || n.Kind != relaxed.Object {
+		return nil, invalid(n, path, "The template 'copy' definition must be an object. %s", seeCopy)
+	}
+	l := &copyLoop{node: n, path: path, count: n.Get("count"), input: n.Get("input")}
+	l.name, _ = n.Get("name").Text()
+	if l.count == nil {
+		return nil, invalid(n, path, "The template 'copy' definition at line '%d' and column '%d' has no count. %s", n.Line, n.Column, seeCopy)
+	}
+	return l, nil
+}
+
+// size computes the count.
+func (l *copyLoop) size(env *eval.Env) (int, error) {
+	v, err := env.Node(l.count)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := v.(int64)
+	if !ok || n < 0 || n > maxCopies {
+		return 0, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has an invalid copy count. The copy count must be a postive integer value and cannot exceed '%d'. %s", l.node.Line, l.node.Column, maxCopies, seeCopy)
+	}
+	return int(n), nil
+}
+
+// runCopy evaluates the input once per index.
+func (p *Program) runCopy(env *eval.Env, l *copyLoop, byName bool) (value.Value, error) {
+	if l.input == nil {
+		return nil, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has no input. %s", l.node.Line, l.node.Column, seeCopy)
+	}
+	n, err := l.size(env)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]value.Value, n)
+	outer := env.Loop
+	defer func() { env.Loop = outer }()
+	for i := range out {
+		env.Loop = &eval.Loop{Name: l.name, Index: int64(i), ByName: byName, Outer: outer}
+		if out[i], err = p.node(env, l.input, byName); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// copies returns the loops of a property copy: the member "copy" of an object
+// when it is an array of copy definitions.
+func copies(n *relaxed.Node) ([]*copyLoop, bool) {
+	c := n.Get("copy")
+	if c == nil || c.Kind != relaxed.Array || len(c.Items) == 0 {
+		return nil, false
+	}
+	loops := make([]*copyLoop, len(c.Items))
+	for i, item := range c.Items {
+		if item.Get("count") == nil || item.Get("input") == nil || item.Get("name") == nil {
+			return nil, false
+		}
+		loops[i], _ = readCopy(item, "")
+	}
+	return loops, true
+}
+
+// node is eval.Env.Node with property copy. In properties (byName) copyIndex()
+// without a name means the resource's loop.
+func (p *Program) node(env *eval.Env, n *relaxed.Node, byName bool) (value.Value, error) {
+	if n == nil {
+		return nil, nil
+	}
+	switch n.Kind {
+	case relaxed.Array:
+		out := make([]value.Value, len(n.Items))
+		for i, item := range n.Items {
+			v, err := p.node(env, item, byName)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = v
+		}
+		return out, nil
+	case relaxed.Object:
+		loops, isCopy := copies(n)
+		out := value.NewObject(len(n.Members))
+		for _, m := range n.Members {
+			if isCopy && strings.EqualFold(m.Name, "copy") {
+				for _, l := range loops {
+					v, err := p.runCopy(env, l, byName)
+					if err != nil {
+						return nil, err
+					}
+					out.Set(l.name, v)
+				}
+				continue
+			}
+			name, err := env.Name(m.Name)
+			if err != nil {
+				return nil, err
+			}
+			v, err := p.node(env, m.Node, byName)
+			if err != nil {
+				return nil, err
+			}
+			out.Set(name, v)
+		}
+		return out, nil
+	}
+	return env.Node(n)
+}
