@@ -139,8 +139,8 @@ func (in Input) applyProtection(v *Vault, create, oldAPI bool) error {
 	return nil
 }
 
-// CheckTags enforces ARM's limits for vaults: 15 pairs.
-func CheckTags(tags map[string]string) error {
+// checkTags enforces ARM's limits for vaults: 15 pairs.
+func checkTags(tags map[string]string) error {
 	if len(tags) > 15 {
 		return azerr.VaultBadRequest(fmt.Sprintf("A vault can have at most 15 tags; %d were given.", len(tags)))
 	}

@@ -267,7 +267,7 @@ func TestVaultWithoutSoftDelete(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	in := Input{TenantID: ptr(testTenant), SKU: &SKU{"A", "standard"}, AccessPolicies: &[]AccessPolicy{grant(owner, "all", "all")}, SoftDelete: ptr(false)}
-	if _, _, err := f.Put(t.Context(), vaultID("old"), "2018-02-14", "westeurope", nil, in, actor()); err != nil {
+	if _, _, err := f.Put(t.Context(), Write{ID: vaultID("old"), APIVersion: "2018-02-14", Location: "westeurope", Input: in}); err != nil {
 		t.Fatal(err)
 	}
 	a := f.must("POST", "old", "/keys/k/create", `{"kty":"EC"}`)
@@ -301,13 +301,13 @@ func TestBackupIsBound(t *testing.T) {
 	other := vaultID("kv2")
 	other.Subscription = stranger
 	in := Input{TenantID: ptr(testTenant), SKU: &SKU{"A", "standard"}, AccessPolicies: &[]AccessPolicy{grant(owner, "all", "all")}}
-	if _, _, err := f.Put(t.Context(), other, "2022-07-01", "westeurope", nil, in, actor()); err != nil {
+	if _, _, err := f.Put(t.Context(), Write{ID: other, APIVersion: "2022-07-01", Location: "westeurope", Input: in}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.Put(t.Context(), vaultID("kv3"), "2022-07-01", "eastus", nil, in, actor()); err != nil {
+	if _, _, err := f.Put(t.Context(), Write{ID: vaultID("kv3"), APIVersion: "2022-07-01", Location: "eastus", Input: in}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.Put(t.Context(), vaultID("kv4"), "2022-07-01", "northeurope", nil, in, actor()); err != nil {
+	if _, _, err := f.Put(t.Context(), Write{ID: vaultID("kv4"), APIVersion: "2022-07-01", Location: "northeurope", Input: in}); err != nil {
 		t.Fatal(err)
 	}
 	body := map[string]string{"value": text64(blob)}

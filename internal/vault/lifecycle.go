@@ -38,51 +38,30 @@ func notFound(id ids.ID) error {
 	return azerr.ResourceNotFound("Microsoft.KeyVault/vaults/"+id.Names()[0], id.ResourceGroup)
 }
 
+// Write is a PUT of a vault.
+type Write struct {
+	ID ids.ID
+	// APIVersion decides the defaults of a new vault.
+	APIVersion string
+	Location   string
+	// Tags nil removes all tags.
+	Tags  map[string]string
+	Input Input
+	By    authz.Principal
+}
+
 // Put makes a vault, changes it, or recovers it (createMode=recover). created
-// tells a new or recovered one. tags nil removes all tags, as a PUT does.
-func (s *Service) Put(ctx context.Context, id ids.ID, apiVersion, location string, tags map[string]string, in Input, by authz.Principal) (v Vault, created bool, err error) {
-	name := id.Names()[0]
-	if !ValidName(name) {
-		return Vault{}, false, azerr.VaultNameNotValid(name)
-	}
-	if err := CheckTags(tags); err != nil {
-		return Vault{}, false, err
-	}
-	recovering, err := in.recover()
-	if err != nil {
-		return Vault{}, false, err
-	}
+// tells a new or recovered one.
+func (s *Service) Put(ctx context.Context, w Write) (v Vault, created bool, err error) {
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
-		have, ok, err := s.lookup(tx, name)
-		if err != nil {
+		var overdue *Vault
+		if v, created, overdue, err = s.plan(tx, w); err != nil {
 			return err
 		}
-		if !ok && have.Name != "" { // its purge date has passed
-			if err := dropVault(tx, have); err != nil {
+		if overdue != nil {
+			if err := dropVault(tx, *overdue); err != nil {
 				return err
 			}
-		}
-		switch {
-		case ok && have.Deleted != nil && recovering && have.at(id):
-			v, created, err = s.recovered(have, location, in)
-		case ok && have.Deleted != nil && strings.EqualFold(have.Subscription, id.Subscription) && !recovering:
-			return azerr.VaultDeletedStateConflict()
-		case recovering:
-			return azerr.SoftDeletedVaultDoesNotExist()
-		case ok && have.Deleted == nil && have.at(id):
-			v, err = s.updated(have, location, tags, in)
-		case ok:
-			return azerr.VaultAlreadyExists(name)
-		default:
-			v, err = s.newVault(id, apiVersion, location, tags, in)
-			created = true
-		}
-		if err != nil {
-			return err
-		}
-		v.Updated, v.UpdatedBy = s.now(), actorOf(by)
-		if v.Created.IsZero() {
-			v.Created, v.CreatedBy = v.Updated, v.UpdatedBy
 		}
 		return putVault(tx, v)
 	})
@@ -93,9 +72,65 @@ func (s *Service) Put(ctx context.Context, id ids.ID, apiVersion, location strin
 	return v.clone(), created, nil
 }
 
+// Check says whether Put would refuse the write; it changes nothing.
+func (s *Service) Check(ctx context.Context, w Write) error {
+	return s.Store.View(ctx, func(tx store.Tx) error {
+		_, _, _, err := s.plan(tx, w)
+		return err
+	})
+}
+
+// plan is what the vault becomes by a write. overdue is a deleted vault of the
+// name whose purge date has passed; it is to be dropped first.
+func (s *Service) plan(tx store.Tx, w Write) (v Vault, created bool, overdue *Vault, err error) {
+	name := w.ID.Names()[0]
+	if !ValidName(name) {
+		return Vault{}, false, nil, azerr.VaultNameNotValid(name)
+	}
+	if err := checkTags(w.Tags); err != nil {
+		return Vault{}, false, nil, err
+	}
+	recovering, err := w.Input.recover()
+	if err != nil {
+		return Vault{}, false, nil, err
+	}
+	have, ok, err := s.lookup(tx, name)
+	if err != nil {
+		return Vault{}, false, nil, err
+	}
+	if !ok && have.Name != "" {
+		overdue = &have
+	}
+	switch {
+	case ok && have.Deleted != nil && recovering && have.at(w.ID):
+		v, err = recovered(have, w)
+		created = true
+	case ok && have.Deleted != nil && strings.EqualFold(have.Subscription, w.ID.Subscription) && !recovering:
+		err = azerr.VaultDeletedStateConflict()
+	case recovering:
+		err = azerr.SoftDeletedVaultDoesNotExist()
+	case ok && have.Deleted == nil && have.at(w.ID):
+		v, err = updated(have, w)
+	case ok:
+		err = azerr.VaultAlreadyExists(name)
+	default:
+		v, err = newVault(w)
+		created = true
+	}
+	if err != nil {
+		return Vault{}, false, nil, err
+	}
+	v.Updated, v.UpdatedBy = s.now(), actorOf(w.By)
+	if v.Created.IsZero() {
+		v.Created, v.CreatedBy = v.Updated, v.UpdatedBy
+	}
+	return v, created, overdue, nil
+}
+
 // newVault is the version-aware create: from 2026-02-01 role assignments are
 // the default, up to 2019-09-01 a vault may do without soft delete.
-func (s *Service) newVault(id ids.ID, apiVersion, location string, tags map[string]string, in Input) (Vault, error) {
+func newVault(w Write) (Vault, error) {
+	id, apiVersion, location, in := w.ID, w.APIVersion, w.Location, w.Input
 	if location == "" {
 		return Vault{}, azerr.VaultMissingProperty("location")
 	}
@@ -106,7 +141,7 @@ func (s *Service) newVault(id ids.ID, apiVersion, location string, tags map[stri
 	canonical := ids.ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup, Namespace: "Microsoft.KeyVault",
 		Segments: []ids.Segment{{Type: "vaults", Name: id.Names()[0]}}}
 	v := Vault{Incarnation: newVersion(), Name: id.Names()[0], ResourceID: canonical.String(), Subscription: id.Subscription,
-		ResourceGroup: id.ResourceGroup, Location: string(loc), Tags: tags, AccessPolicies: []AccessPolicy{},
+		ResourceGroup: id.ResourceGroup, Location: string(loc), Tags: w.Tags, AccessPolicies: []AccessPolicy{},
 		RBAC: apiVersion >= "2026-02-01"}
 	switch {
 	case in.TenantID == nil:
@@ -128,7 +163,8 @@ func (s *Service) newVault(id ids.ID, apiVersion, location string, tags map[stri
 
 // updated is a PUT over a live vault. What the client does not name stays,
 // apart from the tags: the firewall must not open because a template is silent.
-func (s *Service) updated(v Vault, location string, tags map[string]string, in Input) (Vault, error) {
+func updated(v Vault, w Write) (Vault, error) {
+	location, in := w.Location, w.Input
 	if location != "" && string(ids.ParseLocation(location)) != v.Location {
 		return Vault{}, azerr.InvalidResourceLocation(v.Name, v.Location, v.ResourceGroup, string(ids.ParseLocation(location)))
 	}
@@ -138,26 +174,27 @@ func (s *Service) updated(v Vault, location string, tags map[string]string, in I
 	if err := in.apply(&v); err != nil {
 		return Vault{}, err
 	}
-	v.Tags = tags
+	v.Tags = w.Tags
 	return v, nil
 }
 
 // recovered brings a deleted vault back as it was. Only createMode is needed;
 // tenant, sku and policies come from the deleted vault.
-func (s *Service) recovered(v Vault, location string, in Input) (Vault, bool, error) {
+func recovered(v Vault, w Write) (Vault, error) {
+	location, in := w.Location, w.Input
 	if location != "" && string(ids.ParseLocation(location)) != v.Location {
-		return Vault{}, false, azerr.SoftDeletedVaultDoesNotExist()
+		return Vault{}, azerr.SoftDeletedVaultDoesNotExist()
 	}
 	if in.TenantID != nil && !strings.EqualFold(*in.TenantID, v.TenantID) {
-		return Vault{}, false, azerr.VaultInvalidValue("tenantId")
+		return Vault{}, azerr.VaultInvalidValue("tenantId")
 	}
 	v.Deleted = nil
-	return v, true, nil
+	return v, nil
 }
 
 // Patch changes what the client names. tags nil leaves the tags alone.
 func (s *Service) Patch(ctx context.Context, id ids.ID, tags map[string]string, in Input, by authz.Principal) (Vault, error) {
-	if err := CheckTags(tags); err != nil {
+	if err := checkTags(tags); err != nil {
 		return Vault{}, err
 	}
 	if _, err := in.recover(); err != nil {

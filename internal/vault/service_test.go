@@ -125,7 +125,7 @@ func (f *fixture) vault(name string, change func(*Input)) {
 	if change != nil {
 		change(&in)
 	}
-	if _, _, err := f.Put(f.Context(), vaultID(name), "2022-07-01", "westeurope", nil, in, authz.Principal{}); err != nil {
+	if _, _, err := f.Put(f.Context(), Write{ID: vaultID(name), APIVersion: "2022-07-01", Location: "westeurope", Input: in}); err != nil {
 		f.Fatal(err)
 	}
 }

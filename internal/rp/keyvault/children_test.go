@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 )
@@ -115,5 +116,24 @@ func TestRest(t *testing.T) {
 	resources, err := f.rp.Resources(t.Context(), sub, "G")
 	if err != nil || len(resources) != 1 || resources[0].IDText != base+"kv1" {
 		t.Errorf("resources: %v %v", resources, err)
+	}
+}
+
+func TestPreflightChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	check := func(body string) error {
+		id, err := ids.Parse(base + "kv1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.rp.(provider.Preflighter).Preflight(t.Context(), &provider.Request{Method: "PUT", ID: id, APIVersion: api, Shape: api, Body: []byte(body)})
+	}
+	if err := check(props("")); err != nil {
+		t.Error(err)
+	}
+	f.refused("ResourceNotFound", "GET", base+"kv1", api, "")
+	if err := check(props(`"enablePurgeProtection":false`)); azerr.From(err).Message != azerr.VaultPurgeProtectionFixed().Message {
+		t.Errorf("got %v", err)
 	}
 }

@@ -13,20 +13,42 @@ import (
 	"github.com/kustos-io/kustos/internal/vault"
 )
 
-func (p *rp) putVault(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+// write reads the body of a PUT.
+func write(req *provider.Request) (vault.Write, error) {
 	var body vaultBody
 	if err := decode(req, &body); err != nil {
-		return nil, err
+		return vault.Write{}, err
 	}
 	if body.Properties == nil {
-		return nil, azerr.VaultMissingProperty("properties")
+		return vault.Write{}, azerr.VaultMissingProperty("properties")
 	}
-	v, created, err := p.Vault.Put(ctx, req.ID, req.Shape, body.Location, body.Tags, *body.Properties, req.Principal)
+	return vault.Write{ID: req.ID, APIVersion: req.Shape, Location: body.Location, Tags: body.Tags, Input: *body.Properties, By: req.Principal}, nil
+}
+
+func (p *rp) putVault(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	w, err := write(req)
+	if err != nil {
+		return nil, err
+	}
+	v, created, err := p.Vault.Put(ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	p.Log.InfoContext(ctx, "vault written", "vault", v.Name, "created", created, "principal", req.Principal.ObjectID)
 	return ok(p.resource(&v, req.Shape)), nil
+}
+
+// Preflight says whether a PUT of a vault would be refused. Sub-resources are
+// not looked at: their vault may be made by the same deployment.
+func (p *rp) Preflight(ctx context.Context, req *provider.Request) error {
+	if req.Method != http.MethodPut || !strings.EqualFold(req.ID.TypePath(), "vaults") {
+		return nil
+	}
+	w, err := write(req)
+	if err != nil {
+		return err
+	}
+	return p.Vault.Check(ctx, w)
 }
 
 func (p *rp) patchVault(ctx context.Context, req *provider.Request) (*provider.Response, error) {
