@@ -20,3 +20,20 @@ func EncodeBatch(batch arrow.RecordBatch) ([]byte, error) {
 	}
 	return buf.Bytes(), nil
 }
+
+// CountRows is the number of rows of an Arrow IPC stream.
+func CountRows(stream []byte) (int64, error) {
+	r, err := ipc.NewReader(bytes.NewReader(stream))
+	if err != nil {
+		return 0, fmt.Errorf("decode batch: %w", err)
+	}
+	defer r.Release()
+	var n int64
+	for r.Next() {
+		n += r.RecordBatch().NumRows()
+	}
+	if err := r.Err(); err != nil {
+		return 0, fmt.Errorf("decode batch: %w", err)
+	}
+	return n, nil
+}

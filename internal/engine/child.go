@@ -69,10 +69,10 @@ type Child interface {
 
 	// CreateBuffer makes an empty in-memory table.
 	CreateBuffer(ctx context.Context, name string, columns []Column) error
-	// Append adds the rows of an Arrow IPC stream to a buffer, all of them or
-	// none. Columns are taken by name; one the stream lacks becomes null, or ''
+	// Append adds the rows of one or more Arrow IPC streams, one after the other
+	// in the same bytes, to a buffer: all of them or none. Columns are taken by name; one the stream lacks becomes null, or ''
 	// where the buffer's column has no null; one the buffer lacks is left out.
-	Append(ctx context.Context, name string, stream []byte) error
+	Append(ctx context.Context, name string, streams []byte) error
 	// DropBuffer removes a buffer; running statements still see it.
 	DropBuffer(ctx context.Context, name string) error
 

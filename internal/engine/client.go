@@ -202,13 +202,13 @@ func (c *client) DropBuffer(ctx context.Context, name string) error {
 	return err
 }
 
-func (c *client) Append(ctx context.Context, name string, stream []byte) error {
+func (c *client) Append(ctx context.Context, name string, streams []byte) error {
 	f, err := NewMemfd("batch")
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.Write(stream); err != nil {
+	if _, err := f.Write(streams); err != nil {
 		return fmt.Errorf("hand over batch: %w", err)
 	}
 	if err := Seal(f); err != nil {

@@ -56,7 +56,7 @@ func (d *database) dropBuffer(name string) error {
 	return nil
 }
 
-// appendBatches adds the batches of the IPC stream in f to a buffer in one
+// appendBatches adds the batches of the IPC streams in f to a buffer in one
 // transaction. It returns the number of rows.
 func (d *database) appendBatches(name string, f *os.File) (int64, error) {
 	d.mu.Lock()
@@ -69,12 +69,6 @@ func (d *database) appendBatches(name string, f *os.File) (int64, error) {
 	if err != nil {
 		return 0, badData("batch cannot be read")
 	}
-	reader, err := ipc.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return 0, badData("batch is not an Arrow stream")
-	}
-	defer reader.Release()
-
 	c, err := d.connection()
 	if err != nil {
 		return 0, err
@@ -83,12 +77,29 @@ func (d *database) appendBatches(name string, f *os.File) (int64, error) {
 	if err := execOn(c, "BEGIN TRANSACTION"); err != nil {
 		return 0, err
 	}
-	rows, err := appendReader(c, name, columns, reader)
+	rows, err := appendStreams(c, name, columns, body)
 	if err == nil {
 		err = execOn(c, "COMMIT")
 	}
 	if err != nil {
 		return 0, errors.Join(err, execOn(c, "ROLLBACK"))
+	}
+	return rows, nil
+}
+
+func appendStreams(c duck.Connection, name string, columns map[string]bool, body []byte) (int64, error) {
+	var rows int64
+	for rest := bytes.NewReader(body); rest.Len() > 0; {
+		reader, err := ipc.NewReader(rest)
+		if err != nil {
+			return 0, badData("batch is not an Arrow stream")
+		}
+		n, err := appendReader(c, name, columns, reader)
+		reader.Release()
+		if err != nil {
+			return 0, err
+		}
+		rows += n
 	}
 	return rows, nil
 }

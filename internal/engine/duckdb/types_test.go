@@ -111,14 +111,22 @@ func TestValuesSurvive(t *testing.T) {
 		stream, err := engine.EncodeBatch(batch)
 		must(t, err)
 		must(t, child.CreateBuffer(ctx, name, buffer(table)))
+		twice := rapid.Bool().Draw(rt, "twice")
+		if twice {
+			stream = append(stream, stream...)
+		}
 		must(t, child.Append(ctx, name, stream))
+		sent := lines(batch)
+		if twice {
+			sent = append(sent, sent...)
+		}
 
 		columns := "c1,c2,c3,c4,c5,c6,c7,c8,c9,c10"
 		out := memfd(t)
 		exported, err := child.Export(ctx, engine.Statement{SQL: "SELECT " + columns + " FROM " + name}, out)
 		must(t, err)
-		if int(exported) != n {
-			rt.Fatalf("exported %d rows of %d", exported, n)
+		if int(exported) != len(sent) {
+			rt.Fatalf("exported %d rows of %d", exported, len(sent))
 		}
 		must(t, engine.Seal(out))
 		must(t, child.OpenExtent(ctx, name, out))
@@ -134,7 +142,7 @@ func TestValuesSurvive(t *testing.T) {
 			}
 			must(t, rows.Err())
 			rows.Close()
-			if diff := cmp.Diff(lines(batch), got); diff != "" {
+			if diff := cmp.Diff(sent, got); diff != "" {
 				rt.Fatalf("%s: (-sent +got)\n%s", s.SQL, diff)
 			}
 		}
