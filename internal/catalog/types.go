@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 )
@@ -12,6 +11,9 @@ var ErrNotFound = errors.New("not found in catalog")
 
 // ErrExists says that the name is already taken.
 var ErrExists = errors.New("already in catalog")
+
+// ErrTypeChange says that a column's type cannot change.
+var ErrTypeChange = errors.New("the type of a column cannot change")
 
 // Database is one database of a cluster.
 type Database struct {
@@ -55,9 +57,6 @@ const (
 	PolicyCaching            PolicyKind = "caching"
 	PolicyIngestionBatching  PolicyKind = "ingestionbatching"
 )
-
-// Policies maps a kind to its body. An absent kind was never set.
-type Policies map[PolicyKind]json.RawMessage
 
 // Scope says what a grant reaches.
 type Scope string

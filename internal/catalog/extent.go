@@ -1,0 +1,120 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// Extent is one immutable file of rows of a table.
+type Extent struct {
+	ID         string // GUID, also the file's name
+	DatabaseID string
+	TableID    string
+	Columns    []int // ids of the columns it holds, in their order
+	FileSize   int64 // bytes of the encrypted file
+	Created    time.Time
+	Stats      Stats `json:"-"` // sealed under the database key
+}
+
+// Stats tells about an extent's rows.
+type Stats struct {
+	Rows        int64
+	ParquetSize int64
+	// Ranges holds the smallest and largest value, by column id, of columns
+	// stored as BIGINT that have a value at all. Nulls are not counted.
+	Ranges map[int]MinMax
+}
+
+// MinMax is a closed range.
+type MinMax struct{ Min, Max int64 }
+
+// extentRecord is how an extent rests in the store.
+type extentRecord struct {
+	Extent
+	Sealed []byte // Stats under the database key
+}
+
+func statsContext(e Extent) string { return "extent stats\x00" + e.TableID + "\x00" + e.ID }
+
+// AddExtent adds an extent and, when through is above zero, moves the table's
+// position: every row the write-ahead log holds of the table up to that
+// sequence number is then in extents.
+func (c *Catalog) AddExtent(tx store.Tx, e Extent, through uint64) error {
+	if _, err := tx.Get(tableBucket, c.key(e.DatabaseID, e.TableID)); err != nil {
+		return missing(err, "table %s", e.TableID)
+	}
+	plain, err := json.Marshal(e.Stats)
+	if err != nil {
+		return fmt.Errorf("encode statistics: %w", err)
+	}
+	sealed, err := c.sealers.Sealer(tx, e.DatabaseID).Seal(statsContext(e), plain)
+	if err != nil {
+		return fmt.Errorf("seal statistics of extent %s: %w", e.ID, err)
+	}
+	err = store.PutJSON(tx, extentBucket, c.key(e.DatabaseID, e.TableID, e.ID), extentRecord{e, sealed})
+	if err != nil || through == 0 {
+		return err
+	}
+	return c.SetPosition(tx, e.DatabaseID, e.TableID, through)
+}
+
+// Extents lists a table's extents in the order of their ids, with statistics.
+func (c *Catalog) Extents(tx store.Tx, databaseID, tableID string) ([]Extent, error) {
+	records, err := store.ListJSON[extentRecord](tx, extentBucket, c.key(databaseID, tableID)+"/")
+	if err != nil {
+		return nil, err
+	}
+	sealer := c.sealers.Sealer(tx, databaseID)
+	out := make([]Extent, len(records))
+	for i, r := range records {
+		plain, err := sealer.Open(statsContext(r.Extent), r.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("open statistics of extent %s: %w", r.ID, err)
+		}
+		out[i] = r.Extent
+		if err := json.Unmarshal(plain, &out[i].Stats); err != nil {
+			return nil, fmt.Errorf("decode statistics of extent %s: %w", r.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// ExtentIDs lists the ids of all extents of a database. It needs no key.
+func (c *Catalog) ExtentIDs(tx store.Tx, databaseID string) (map[string]bool, error) {
+	records, err := store.ListJSON[extentRecord](tx, extentBucket, c.key(databaseID)+"/")
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(records))
+	for _, r := range records {
+		ids[r.ID] = true
+	}
+	return ids, nil
+}
+
+// SetPosition says that the log's rows of a table up to a sequence number are
+// done with. It never moves back.
+func (c *Catalog) SetPosition(tx store.Tx, databaseID, tableID string, through uint64) error {
+	now, err := c.Position(tx, databaseID, tableID)
+	if err != nil {
+		return err
+	}
+	if through <= now {
+		return nil
+	}
+	return store.PutJSON(tx, positionBucket, c.key(databaseID, tableID), through)
+}
+
+// Position is the sequence number up to which the log's rows of a table are in
+// extents; 0 when nothing ever was.
+func (c *Catalog) Position(tx store.Tx, databaseID, tableID string) (uint64, error) {
+	through, err := store.GetJSON[uint64](tx, positionBucket, c.key(databaseID, tableID))
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	return through, err
+}
