@@ -9,6 +9,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/store"
 )
 
@@ -35,6 +36,13 @@ type Lifecycle interface {
 	Stop(ctx context.Context, id string) error
 	// Delete removes the cluster, its keys and its files. It never needs the key.
 	Delete(ctx context.Context, id string) error
+	// State says what the cluster is doing; catalog.ErrNotFound for an unknown id.
+	State(ctx context.Context, id string) (State, error)
+	// ChangeKEK puts the cluster key under another KEK. It needs the old KEK;
+	// on any error the old one stays in force. Works in every phase.
+	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
+	// ProbeNow probes the key, or tries to resume, without waiting for the interval.
+	ProbeNow(id string)
 	// ByHost finds the cluster of a host name of the data plane, "demo.westeurope.kusto.windows.net"
 	// with or without "ingest-"; ByName finds it by "demo".
 	ByHost(host string) (id string, ok bool)
@@ -57,7 +65,7 @@ type Databases interface {
 	// CreateTable makes a table; the catalogue gives ids to it and its columns.
 	CreateTable(ctx context.Context, id, database string, t catalog.Table) (catalog.Table, error)
 	// AlterTable replaces columns, folder and doc string. A column with id 0 is
-	// new; one that is left out is dropped; a type cannot change (ErrSchema).
+	// new; one that is left out is dropped; a type cannot change (catalog.ErrTypeChange).
 	AlterTable(ctx context.Context, id, database string, t catalog.Table) (catalog.Table, error)
 	DropTable(ctx context.Context, id, database, table string) error
 	Tables(ctx context.Context, id, database string) ([]catalog.Table, error)

@@ -3,6 +3,10 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
 )
 
 // Spec is what a cluster is made from.
@@ -25,6 +29,24 @@ const (
 	Stopped   Phase = "Stopped"
 	Suspended Phase = "Suspended"
 )
+
+// State is what a cluster is doing and why.
+type State struct {
+	Phase Phase
+	// Reason is a sentence that says why a cluster does not run that should,
+	// or why its key gives cause for worry; "" when all is well.
+	Reason   string
+	Code     string // of the refusal that suspended it, "" otherwise
+	VaultURI string // of the refusal that suspended it, "" otherwise
+	KEK      envelope.KEK
+	// KeyVersion is the version of the KEK that wrapped the cluster key.
+	KeyVersion string
+	// Since is when the phase began.
+	Since time.Time
+	// Confinement says which walls stand around the engine child; zero when
+	// there is none.
+	Confinement engine.Confinement
+}
 
 // ErrNotRunning says that the cluster is stopped or starting.
 var ErrNotRunning = errors.New("cluster is not running")
@@ -54,10 +76,23 @@ var ErrSchema = errors.New("data does not fit the table")
 // a failed cast, memory that ran out. Message holds no literal of the query.
 type QueryError struct {
 	Message string
+	Kind    engine.Kind
 	Memory  bool // the memory limit was reached
 }
 
 func (e *QueryError) Error() string { return "query: " + e.Message }
+
+// ExtentError says that one extent cannot be read: its file is gone, damaged or
+// not under the key it should be. Other extents are not concerned.
+type ExtentError struct {
+	ID    string
+	Cause error
+}
+
+func (e *ExtentError) Error() string { return fmt.Sprintf("extent %s: %v", e.ID, e.Cause) }
+
+// Unwrap is Cause.
+func (e *ExtentError) Unwrap() error { return e.Cause }
 
 // Query is one statement for the engine.
 type Query struct {

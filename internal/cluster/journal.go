@@ -1,0 +1,331 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/wal"
+)
+
+// Kinds of log records. A record is: kind, 1 byte | table id, 16 bytes |
+// sequence number, 8 bytes, big endian | payload.
+const (
+	kindRows  = 1 // payload: an Arrow IPC stream
+	kindAbort = 2 // no payload: the rows of that number were refused and do not count
+
+	recordHeader = 1 + 16 + 8
+)
+
+var errRecord = errors.New("log record is malformed")
+
+// entry is one record of the log.
+type entry struct {
+	kind    byte
+	tableID string
+	seq     uint64
+	payload []byte
+}
+
+func (e entry) encode() ([]byte, error) {
+	id, err := ids.ParseGUID(e.tableID)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, recordHeader+len(e.payload))
+	b = append(b, e.kind)
+	b = append(b, id[:]...)
+	b = binary.BigEndian.AppendUint64(b, e.seq)
+	return append(b, e.payload...), nil
+}
+
+func decodeEntry(b []byte) (entry, error) {
+	if len(b) < recordHeader || b[0] != kindRows && b[0] != kindAbort {
+		return entry{}, errRecord
+	}
+	return entry{
+		kind: b[0], tableID: ids.FormatGUID([16]byte(b[1:17])),
+		seq: binary.BigEndian.Uint64(b[17:]), payload: b[recordHeader:],
+	}, nil
+}
+
+// journal is the write-ahead log of one database: rows that were acknowledged
+// and are not in an extent yet. Sequence numbers grow over the whole life of
+// the database.
+type journal struct {
+	s        *session
+	database string
+	last     atomic.Uint64 // the last sequence number given out
+
+	// mu is held for reading by appends, for writing to end an epoch: whoever
+	// holds it for writing knows which epoch each record is in.
+	mu     sync.RWMutex
+	log    *wal.Log // nil until the first append
+	epochs []*epoch // ended, oldest first
+
+	note    sync.Mutex        // guards current
+	current map[string]uint64 // of the epoch being written: table id → largest sequence number
+}
+
+// epoch is a run of segments with the largest sequence number they hold of
+// each table. It is over when every table's position has passed its number.
+type epoch struct {
+	segments []string
+	last     map[string]uint64
+}
+
+func newJournal(s *session, databaseID string) *journal {
+	return &journal{s: s, database: databaseID, current: make(map[string]uint64)}
+}
+
+func (j *journal) dir() string { return filepath.Join(j.s.dir, "wal") }
+
+// next gives out a sequence number.
+func (j *journal) next() uint64 { return j.last.Add(1) }
+
+// atLeast makes sure that the next number is above seq.
+func (j *journal) atLeast(seq uint64) {
+	for {
+		now := j.last.Load()
+		if seq <= now || j.last.CompareAndSwap(now, seq) {
+			return
+		}
+	}
+}
+
+// rows makes rows durable.
+func (j *journal) rows(ctx context.Context, tableID string, seq uint64, stream []byte) error {
+	return j.append(ctx, entry{kindRows, tableID, seq, stream})
+}
+
+// abort makes durable that the rows of a number do not count.
+func (j *journal) abort(ctx context.Context, tableID string, seq uint64) error {
+	return j.append(ctx, entry{kindAbort, tableID, seq, nil})
+}
+
+func (j *journal) append(ctx context.Context, e entry) error {
+	b, err := e.encode()
+	if err != nil {
+		return err
+	}
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	log, err := j.opened()
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	j.note.Lock()
+	j.current[e.tableID] = max(j.current[e.tableID], e.seq)
+	j.note.Unlock()
+	if err := log.Append(ctx, b); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	return nil
+}
+
+func (j *journal) opened() (*wal.Log, error) {
+	j.note.Lock()
+	defer j.note.Unlock()
+	if j.log != nil {
+		return j.log, nil
+	}
+	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Keys: j.s.ring, Log: j.s.log})
+	if err != nil {
+		return nil, err
+	}
+	j.log = log
+	return log, nil
+}
+
+// read gives every record of the log to fn, in the order they were written.
+// The caller sees to it that nobody appends.
+func (j *journal) read(ctx context.Context, fn func(s wal.Segment, e entry) error) error {
+	segments, err := wal.Segments(j.dir(), j.database)
+	if err != nil {
+		return err
+	}
+	_, err = wal.Recover(ctx, segments, j.s.ring, func(s wal.Segment, record []byte) error {
+		e, err := decodeEntry(record)
+		if err != nil {
+			return fmt.Errorf("segment %s: %w", s.ID, err)
+		}
+		return fn(s, e)
+	})
+	return err
+}
+
+// scan reads what an earlier session left: which segments there are, how far
+// the numbers go.
+func (j *journal) scan(ctx context.Context) error {
+	segments, err := wal.Segments(j.dir(), j.database)
+	if err != nil || len(segments) == 0 {
+		return err
+	}
+	left := &epoch{last: make(map[string]uint64)}
+	for _, s := range segments {
+		left.segments = append(left.segments, s.ID)
+	}
+	err = j.read(ctx, func(_ wal.Segment, e entry) error {
+		left.last[e.tableID] = max(left.last[e.tableID], e.seq)
+		j.atLeast(e.seq)
+		return nil
+	})
+	j.epochs = append(j.epochs, left)
+	return err
+}
+
+// prune removes the segments whose rows are all in extents, or of tables that
+// are no more.
+func (j *journal) prune() {
+	if err := j.tryPrune(); err != nil && j.s.ctx.Err() == nil {
+		j.s.log.Error("log cannot be pruned", "database", j.database, "error", err)
+	}
+}
+
+func (j *journal) tryPrune() error {
+	positions := j.s.positions(j.database)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.log != nil && len(j.current) > 0 {
+		segments, err := j.log.Rotate()
+		if err != nil {
+			return err
+		}
+		known := make(map[string]bool)
+		for _, e := range j.epochs {
+			for _, id := range e.segments {
+				known[id] = true
+			}
+		}
+		fresh := &epoch{last: maps.Clone(j.current)}
+		for _, id := range segments {
+			if !known[id] {
+				fresh.segments = append(fresh.segments, id)
+			}
+		}
+		j.epochs = append(j.epochs, fresh)
+		clear(j.current)
+	}
+	for len(j.epochs) > 0 && j.epochs[0].over(positions) {
+		done := j.epochs[0].segments
+		var err error
+		if j.log != nil {
+			err = j.log.Remove(done...)
+		} else {
+			err = wal.Remove(j.dir(), done...)
+		}
+		if err != nil {
+			return err
+		}
+		j.epochs = j.epochs[1:]
+	}
+	return nil
+}
+
+func (e *epoch) over(positions map[string]uint64) bool {
+	for table, last := range e.last {
+		if position, ok := positions[table]; ok && position < last {
+			return false
+		}
+	}
+	return true
+}
+
+// remove deletes the whole log: its database is no more.
+func (j *journal) remove() {
+	j.close()
+	segments, err := wal.Segments(j.dir(), j.database)
+	if err == nil {
+		names := make([]string, len(segments))
+		for i, s := range segments {
+			names[i] = s.ID
+		}
+		err = wal.Remove(j.dir(), names...)
+	}
+	if err != nil {
+		j.s.log.Warn("log of a dropped database cannot be removed", "database", j.database, "error", err)
+	}
+}
+
+// close ends the log and wipes its key.
+func (j *journal) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.log == nil {
+		return
+	}
+	if err := j.log.Close(); err != nil {
+		j.s.log.Warn("log ends without its end mark", "database", j.database, "error", err)
+	}
+}
+
+// positions says how far the tables of a database are in extents.
+func (s *session) positions(databaseID string) map[string]uint64 {
+	out := make(map[string]uint64)
+	for _, t := range s.allTables() {
+		if t.db.meta.ID == databaseID {
+			t.mu.RLock()
+			out[t.meta.ID] = t.position
+			t.mu.RUnlock()
+		}
+	}
+	return out
+}
+
+// openJournals reads the logs that earlier sessions left and removes those of
+// dropped databases.
+func (s *session) openJournals(ctx context.Context) error {
+	all, err := wal.Segments(filepath.Join(s.dir, "wal"), "")
+	if err != nil {
+		return err
+	}
+	var orphans []string
+	for _, seg := range all {
+		if _, ok := s.dbs[seg.DatabaseID]; !ok {
+			orphans = append(orphans, seg.ID)
+		}
+	}
+	if len(orphans) > 0 {
+		s.log.Info("removing the log of a dropped database", "segments", len(orphans))
+		if err := wal.Remove(filepath.Join(s.dir, "wal"), orphans...); err != nil {
+			return err
+		}
+	}
+	for _, db := range s.dbs {
+		if err := db.journal.scan(ctx); err != nil {
+			return fmt.Errorf("database %s: %w", db.meta.ID, err)
+		}
+		if err := db.journal.tryPrune(); err != nil {
+			return fmt.Errorf("database %s: %w", db.meta.ID, err)
+		}
+	}
+	return nil
+}
+
+// holdsRows reports whether the log may hold a row that is in no extent.
+func (j *journal) holdsRows(s *session) bool {
+	positions := make(map[string]uint64)
+	for id, t := range s.byID {
+		positions[id] = t.position
+	}
+	beyond := func(last map[string]uint64) bool {
+		for table, seq := range last {
+			if position, ok := positions[table]; ok && position < seq {
+				return true
+			}
+		}
+		return false
+	}
+	for _, e := range j.epochs {
+		if beyond(e.last) {
+			return true
+		}
+	}
+	return beyond(j.current)
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/envelope"
+)
+
+const (
+	// firstRetry is the first pause when a key cannot be reached at the start
+	// of the server: its vault may be starting too.
+	firstRetry = 100 * time.Millisecond
+	// askLimit bounds one question to a vault.
+	askLimit = 30 * time.Second
+)
+
+// keep brings a wanted cluster up, probes its key while it runs, suspends it
+// when the key is refused and resumes it when the key is back. It ends with
+// the runtime or with the cluster.
+func (n *node) keep() {
+	pause := firstRetry
+	for {
+		n.mu.Lock()
+		wanted, up, deleted := n.wanted, n.current != nil, n.deleted
+		n.mu.Unlock()
+		if deleted {
+			return
+		}
+		wait := n.r.cfg.ProbeInterval
+		switch {
+		case wanted && up:
+			n.probe()
+			pause = firstRetry
+		case wanted:
+			if !n.resume() {
+				wait = min(pause, n.r.cfg.ProbeInterval)
+				pause *= 2
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-n.r.ctx.Done():
+			timer.Stop()
+			return
+		case <-n.kick:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// resume tries to start a cluster that should run. It reports whether there
+// was a definite answer: false asks for another try soon.
+func (n *node) resume() bool {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	n.mu.Lock()
+	due := n.wanted && n.current == nil && !n.deleted
+	before := n.phase
+	n.mu.Unlock()
+	if !due || n.r.ctx.Err() != nil {
+		return true
+	}
+	err := n.begin(n.r.ctx)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, envelope.ErrRevoked):
+		n.setPhase(Suspended, err)
+		return true
+	case errors.Is(err, envelope.ErrUnavailable) && before == Suspended:
+		// Whoever refused before has not said anything new.
+		return true
+	}
+	n.r.cfg.Log.Warn("cluster does not start", "cluster", n.spec.ID, "error", err)
+	n.setPhase(Starting, err)
+	return false
+}
+
+// probe asks whether the key is still there. A definite refusal suspends at
+// once; silence suspends after the grace period.
+func (n *node) probe() {
+	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
+	defer cancel()
+	wrapped, err := n.ring.Wrapped(ctx)
+	if err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
+		n.worry(nil) // ours: it is there as long as we are
+		return
+	}
+	if err == nil {
+		err = n.ring.Probe(ctx)
+	}
+	if errors.Is(err, envelope.ErrRevoked) && n.replaced(ctx, wrapped) {
+		n.wake() // the refusal was about a key that is not in force any more
+		return
+	}
+	now := n.r.cfg.Now()
+	n.mu.Lock()
+	if err == nil {
+		n.askedLast = now
+	}
+	silent := now.Sub(n.askedLast)
+	n.mu.Unlock()
+	switch {
+	case n.r.ctx.Err() != nil:
+		return
+	case err == nil:
+		n.worry(nil)
+	case errors.Is(err, envelope.ErrRevoked):
+		n.suspend(err)
+	case silent > n.r.cfg.GracePeriod:
+		n.suspend(fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
+	default:
+		n.r.cfg.Log.Warn("key of a cluster cannot be probed", "cluster", n.spec.ID, "silent", silent, "error", err)
+		n.worry(err)
+	}
+}
+
+// worry keeps what gives cause for concern about a running cluster's key.
+func (n *node) worry(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.current != nil {
+		n.cause = err
+	}
+}
+
+// suspend ends the session because the key is away: no answers any more, the
+// child killed, plaintext and keys gone. Rows in the log stay there.
+func (n *node) suspend(cause error) {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	n.mu.Lock()
+	up := n.current != nil
+	n.mu.Unlock()
+	if !up {
+		return // stopped meanwhile
+	}
+	n.setPhase(Suspended, cause)
+	n.end(suspended(cause), false)
+}
+
+// replaced reports whether another wrap is in force by now.
+func (n *node) replaced(ctx context.Context, old envelope.Wrapped) bool {
+	now, err := n.ring.Wrapped(ctx)
+	return err == nil && !bytes.Equal(now.Ciphertext, old.Ciphertext)
+}

@@ -1,0 +1,285 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// node is one cluster, running or not.
+//
+//	Stopped ──Start──► Running ──key refused──► Suspended
+//	   ▲                 │  ▲                       │ key back
+//	   └──────Stop───────┘  └───────────────────────┘
+//
+// After a start of the server a cluster that should run is Starting until its
+// key answers. Only Stop makes Stopped, and only Start ends it.
+type node struct {
+	r    *Runtime
+	spec Spec
+	ring *envelope.Keyring
+	cat  *catalog.Catalog
+	kick chan struct{} // probe or start now
+
+	turn sync.Mutex // one change of phase at a time
+
+	mu        sync.Mutex
+	wanted    bool // the user wishes it to run
+	phase     Phase
+	since     time.Time
+	cause     error // why it does not run, or what worries about its key
+	current   *session
+	askedLast time.Time // when the key last answered
+	deleted   bool
+}
+
+func newNode(r *Runtime, rec record, ring *envelope.Keyring) *node {
+	n := &node{
+		r: r, spec: rec.Spec, ring: ring, cat: catalog.New(rec.ID, ring, r.cfg.Now),
+		kick: make(chan struct{}, 1), wanted: rec.Running, phase: Stopped, since: r.cfg.Now(),
+	}
+	if rec.Running {
+		n.phase = Starting
+	}
+	return n
+}
+
+// wake makes the keeper look now.
+func (n *node) wake() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// running is the session, or the reason why there is none.
+func (n *node) running() (*session, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.deleted:
+		return nil, fmt.Errorf("cluster %s: %w", n.spec.ID, catalog.ErrNotFound)
+	case n.current != nil:
+		return n.current, nil
+	case n.phase == Suspended:
+		return nil, suspended(n.cause)
+	}
+	return nil, ErrNotRunning
+}
+
+// suspended makes the error that answers requests while the key is away.
+func suspended(cause error) error {
+	var revoked *envelope.RevokedError
+	if errors.As(cause, &revoked) {
+		return &SuspendedError{Code: revoked.Code, VaultURI: revoked.VaultURI, Reason: revoked.Reason}
+	}
+	return &SuspendedError{Code: "KeyVaultUnavailable", Reason: "the key of the cluster cannot be reached"}
+}
+
+func (n *node) setPhase(p Phase, cause error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cause = cause
+	if n.phase != p {
+		n.r.cfg.Log.Info("cluster changes its phase", "cluster", n.spec.ID, "from", n.phase, "to", p, "cause", cause)
+		n.phase, n.since = p, n.r.cfg.Now()
+	}
+}
+
+// begin starts a session. The caller holds turn and there is none.
+func (n *node) begin(ctx context.Context) error {
+	if n.r.ctx.Err() != nil {
+		return ErrNotRunning
+	}
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if err := n.ring.Unlock(ask); err != nil {
+		return err
+	}
+	s, err := newSession(ctx, n)
+	if err != nil {
+		n.ring.Lock()
+		return err
+	}
+	n.mu.Lock()
+	n.current = s
+	n.askedLast = n.r.cfg.Now()
+	n.mu.Unlock()
+	n.setPhase(Running, nil)
+	return nil
+}
+
+// shutDown ends the session, if there is one; why is what its requests hear.
+// With seal the buffers become extents first.
+func (n *node) shutDown(why error, seal bool) {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	n.end(why, seal)
+}
+
+// end is shutDown for a caller that holds turn.
+func (n *node) end(why error, seal bool) {
+	n.mu.Lock()
+	s := n.current
+	n.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if seal {
+		s.sealAll(context.WithoutCancel(n.r.ctx))
+	}
+	// From here on nobody is let in; what is in flight is cut off below.
+	n.mu.Lock()
+	n.current = nil
+	n.mu.Unlock()
+	s.close(why)
+	n.ring.Lock()
+}
+
+// Start unlocks the key and brings the cluster up. When the key is away it
+// returns the refusal and leaves the cluster as it was.
+func (r *Runtime) Start(ctx context.Context, id string) error {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return err
+	}
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	n.mu.Lock()
+	was, since, cause, up, deleted := n.phase, n.since, n.cause, n.current != nil, n.deleted
+	n.mu.Unlock()
+	if deleted {
+		return fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound)
+	}
+	if !up {
+		n.setPhase(Starting, nil)
+		if err := n.begin(ctx); err != nil {
+			n.mu.Lock()
+			n.phase, n.since, n.cause = was, since, cause
+			n.mu.Unlock()
+			return err
+		}
+	}
+	if err := r.wish(ctx, n.spec.ID, true); err != nil {
+		if !up {
+			n.end(ErrNotRunning, false)
+			n.setPhase(was, cause)
+		}
+		return err
+	}
+	n.mu.Lock()
+	n.wanted = true
+	n.mu.Unlock()
+	n.wake()
+	return nil
+}
+
+// Stop ends running queries, seals the buffers, wipes the keys and records the
+// user's wish.
+func (r *Runtime) Stop(ctx context.Context, id string) error {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return err
+	}
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	if err := r.wish(ctx, n.spec.ID, false); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.wanted = false
+	n.mu.Unlock()
+	n.end(ErrNotRunning, true)
+	n.setPhase(Stopped, nil)
+	return nil
+}
+
+// Delete removes the cluster, its keys and its files. It never needs the key.
+func (r *Runtime) Delete(ctx context.Context, id string) error {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return err
+	}
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	err = r.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.Delete(recordBucket, n.spec.ID); err != nil {
+			return err
+		}
+		return errors.Join(n.ring.Delete(tx), n.cat.Delete(tx))
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound)
+	} else if err != nil {
+		return fmt.Errorf("delete cluster %s: %w", id, err)
+	}
+	n.mu.Lock()
+	n.deleted, n.wanted = true, false
+	n.mu.Unlock()
+	n.end(fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound), false)
+	n.setPhase(Stopped, nil)
+	n.wake() // its keeper ends
+	r.mu.Lock()
+	delete(r.nodes, n.spec.ID)
+	r.mu.Unlock()
+	// A crash before this leaves files without an owner; Open removes them.
+	if err := os.RemoveAll(r.dir(n.spec.ID)); err != nil {
+		r.cfg.Log.Error("files of a deleted cluster cannot be removed", "cluster", id, "error", err)
+	}
+	return nil
+}
+
+// State says what the cluster is doing.
+func (r *Runtime) State(ctx context.Context, id string) (State, error) {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return State{}, err
+	}
+	wrapped, err := n.ring.Wrapped(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := State{Phase: n.phase, Since: n.since, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion}
+	if n.cause != nil {
+		s.Reason = n.cause.Error()
+	}
+	if n.phase == Suspended {
+		var e *SuspendedError
+		if errors.As(suspended(n.cause), &e) {
+			s.Reason, s.Code, s.VaultURI = e.Reason, e.Code, e.VaultURI
+		}
+	}
+	if n.current != nil {
+		s.Confinement = n.current.confinement()
+	}
+	return s, nil
+}
+
+// ChangeKEK puts the cluster key under another KEK.
+func (r *Runtime) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := n.ring.ChangeKEK(ctx, kek); err != nil {
+		return err
+	}
+	n.wake()
+	return nil
+}
+
+// ProbeNow probes the key, or tries to resume, without waiting for the interval.
+func (r *Runtime) ProbeNow(id string) {
+	if n, err := r.node(r.ctx, id); err == nil {
+		n.wake()
+	}
+}

@@ -1,0 +1,308 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/engine"
+)
+
+// Query starts a statement and returns its rows as they come.
+func (r *Runtime) Query(ctx context.Context, id string, q Query) (engine.Rows, error) {
+	s, err := r.session(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if _, err := s.database(q.Database); err != nil {
+		return nil, err
+	}
+	return s.query(ctx, q)
+}
+
+// bound is a statement with what it holds: pinned extents and used buffers.
+type bound struct {
+	s         *session
+	statement engine.Statement
+	views     []view
+	pinned    []*hot
+	once      sync.Once
+}
+
+func (b *bound) release() {
+	b.once.Do(func() {
+		for _, h := range b.pinned {
+			b.s.cache.unpin(h)
+		}
+		for _, v := range b.views {
+			v.release(b.s)
+		}
+	})
+}
+
+// bind replaces the placeholders of a query by what stands behind them in the
+// child: decrypted extents and buffers. The result must be released.
+func (s *session) bind(ctx context.Context, child engine.Child, q Query) (*bound, error) {
+	b := &bound{s: s, statement: engine.Statement{Params: q.Params}}
+	if err := b.fill(ctx, child, q); err != nil {
+		b.release()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
+	pairs := make([]string, 0, 2*len(q.Tables))
+	for _, ref := range q.Tables {
+		t, err := b.s.tableByID(ref.TableID)
+		if err != nil {
+			return err
+		}
+		v, err := t.snapshot()
+		if err != nil {
+			return err
+		}
+		b.views = append(b.views, v)
+		v.extents = prune(v.extents, ref.Prune)
+		hots, err := b.s.pinAll(ctx, child, v.extents)
+		b.pinned = append(b.pinned, hots...)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, ref.Placeholder, source(v, hots))
+	}
+	for _, h := range b.pinned {
+		if !slices.Contains(b.statement.Extents, h.name) {
+			b.statement.Extents = append(b.statement.Extents, h.name)
+		}
+	}
+	b.statement.SQL = strings.NewReplacer(pairs...).Replace(q.SQL)
+	return nil
+}
+
+// pinAll pins extents, decrypting several at a time. What it returns is
+// pinned, also beside an error.
+func (s *session) pinAll(ctx context.Context, child engine.Child, extents []catalog.Extent) ([]*hot, error) {
+	hots := make([]*hot, len(extents))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, e := range extents {
+		g.Go(func() (err error) {
+			hots[i], err = s.cache.pin(ctx, child, e)
+			return err
+		})
+	}
+	err := g.Wait()
+	if err != nil {
+		hots = slices.DeleteFunc(hots, func(h *hot) bool { return h == nil })
+	}
+	return hots, err
+}
+
+// prune leaves out extents that hold no wanted row.
+func prune(extents []catalog.Extent, ranges []Range) []catalog.Extent {
+	return slices.DeleteFunc(extents, func(e catalog.Extent) bool {
+		for _, r := range ranges {
+			if !mayHold(e, r) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func mayHold(e catalog.Extent, r Range) bool {
+	var column int
+	if _, err := fmt.Sscanf(r.Column, "c%d", &column); err != nil {
+		return true
+	}
+	// No range means that the column is null in every row, or not there: no
+	// value lies in the range that is wanted.
+	have, ok := e.Stats.Ranges[column]
+	return ok && have.Min <= r.Max && r.Min <= have.Max
+}
+
+// source is the FROM item that yields a table's columns: the extents, grouped
+// by which columns they hold, and the buffers.
+func source(v view, hots []*hot) string {
+	var parts []string
+	type group struct {
+		columns []int
+		files   []string
+	}
+	var groups []*group
+	for i, e := range v.extents {
+		at := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.columns, e.Columns) })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &group{columns: e.Columns})
+		}
+		groups[at].files = append(groups[at].files, "'{{extent:"+hots[i].name+"}}'")
+	}
+	for _, g := range groups {
+		has := func(c catalog.Column) bool { return slices.Contains(g.columns, c.ID) }
+		parts = append(parts, selectFrom(v.columns, has, "read_parquet(["+strings.Join(g.files, ",")+"])"))
+	}
+	for _, b := range v.buffers {
+		has := func(c catalog.Column) bool {
+			return slices.ContainsFunc(b.columns, func(o catalog.Column) bool { return o.ID == c.ID })
+		}
+		parts = append(parts, selectFrom(v.columns, has, b.name))
+	}
+	if len(parts) == 0 {
+		none := func(catalog.Column) bool { return false }
+		parts = append(parts, selectFrom(v.columns, none, "(SELECT 1) WHERE false"))
+	}
+	return "(" + strings.Join(parts, " UNION ALL ") + ")"
+}
+
+func selectFrom(columns []catalog.Column, has func(catalog.Column) bool, from string) string {
+	if len(columns) == 0 {
+		return "SELECT NULL AS none FROM " + from
+	}
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = c.Physical()
+		if !has(c) {
+			list[i] = missingValue(c) + " AS " + c.Physical()
+		}
+	}
+	return "SELECT " + strings.Join(list, ",") + " FROM " + from
+}
+
+func missingValue(c catalog.Column) string {
+	if !c.Type.Nullable() {
+		return "''"
+	}
+	return "CAST(NULL AS " + c.Type.Storage() + ")"
+}
+
+// query runs a statement. Rows that come hold what the statement uses until
+// they are closed.
+func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
+	child := s.engine.current()
+	if child == nil {
+		return nil, s.ended(ErrEngine)
+	}
+	ctx, end := s.during(ctx)
+	b, err := s.bind(ctx, child, q)
+	if err != nil {
+		err = s.refusal(ctx, err)
+		end()
+		return nil, err
+	}
+	inner, err := child.Query(ctx, b.statement)
+	if err != nil {
+		b.release()
+		err = s.refusal(ctx, err)
+		end()
+		return nil, err
+	}
+	return &rows{Rows: inner, s: s, ctx: ctx, done: func() { b.release(); end() }}, nil
+}
+
+// during derives a context that ends with the session as well.
+func (s *session) during(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// refusal translates what the child or the cache said for the caller.
+func (s *session) refusal(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	var fault *engine.Fault
+	switch {
+	case errors.Is(err, engine.ErrGone):
+		return fmt.Errorf("%w: %w", ErrEngine, err)
+	case errors.As(err, &fault):
+		return &QueryError{Message: fault.Message, Memory: fault.Kind == engine.OutOfMemory, Kind: fault.Kind}
+	}
+	return err
+}
+
+// rows releases what a query holds when its rows are closed.
+type rows struct {
+	engine.Rows
+	s    *session
+	ctx  context.Context
+	done func()
+	once sync.Once
+	err  error
+}
+
+func (r *rows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	if r.err == nil {
+		r.err = r.s.refusal(r.ctx, r.Rows.Err())
+	}
+	return false
+}
+
+func (r *rows) Err() error { return r.err }
+
+func (r *rows) Close() error {
+	err := r.Rows.Close()
+	r.once.Do(r.done)
+	return err
+}
+
+// oneRow runs a statement that gives one row of BIGINT columns; nil is null.
+func oneRow(ctx context.Context, child engine.Child, st engine.Statement) ([]*int64, error) {
+	rows, err := child.Query(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []*int64
+	for rows.Next() {
+		out = append(out, firstRow(rows.RecordBatch())...)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(out) != len(rows.Schema().Fields()) {
+		return nil, errors.New("BUG: statement did not give one row of numbers")
+	}
+	return out, nil
+}
+
+func firstRow(batch arrow.RecordBatch) []*int64 {
+	var out []*int64
+	for _, column := range batch.Columns() {
+		c, ok := column.(*array.Int64)
+		if !ok || c.Len() != 1 {
+			return nil
+		}
+		if c.IsNull(0) {
+			out = append(out, nil)
+			continue
+		}
+		v := c.Value(0)
+		out = append(out, &v)
+	}
+	return out
+}

@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// session is a cluster while it runs: from the unlocking of its key to the
+// wiping of it. Everything that holds plaintext or a key hangs off it.
+type session struct {
+	cluster string
+	dir     string
+	cfg     Config
+	store   store.Store
+	ring    *envelope.Keyring
+	cat     *catalog.Catalog
+	log     *slog.Logger
+
+	ctx    context.Context // ends with the session; its cause is what requests hear
+	cancel context.CancelCauseFunc
+
+	gate   sync.RWMutex   // held for writing once, to close the door
+	shut   bool           // nobody is let in any more
+	inside sync.WaitGroup // requests and background work
+
+	ddl   sync.Mutex // one change of the catalogue at a time
+	names sync.RWMutex
+	dbs   map[string]*database // by id
+	byID  map[string]*table    // tables of all databases
+
+	engine *supervisor
+	cache  *cache
+}
+
+// database is one database of a running cluster.
+type database struct {
+	meta    catalog.Database
+	journal *journal
+	tables  map[string]*table // by name
+}
+
+// newSession brings a cluster up whose keyring is unlocked: reads the
+// catalogue, collects orphans, starts the child, replays the log.
+func newSession(ctx context.Context, n *node) (s *session, err error) {
+	s = &session{
+		cluster: n.spec.ID, dir: n.r.dir(n.spec.ID), cfg: n.r.cfg, store: n.r.cfg.Store, ring: n.ring, cat: n.cat,
+		log: n.r.cfg.Log.With("cluster", n.spec.ID), dbs: make(map[string]*database), byID: make(map[string]*table),
+	}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.cache = newCache(s, n.r.cfg.CacheBytes)
+	s.engine = newSupervisor(s)
+	defer func() {
+		if err != nil {
+			s.close(err)
+		}
+	}()
+	for _, sub := range []string{"extents", "wal"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("start cluster: %w", err)
+		}
+	}
+	if err := s.load(ctx); err != nil {
+		return nil, fmt.Errorf("start cluster: %w", err)
+	}
+	if err := s.collectOrphans(ctx); err != nil {
+		return nil, fmt.Errorf("start cluster: %w", err)
+	}
+	if err := s.openJournals(ctx); err != nil {
+		return nil, fmt.Errorf("start cluster: %w", err)
+	}
+	if err := s.engine.start(ctx); err != nil {
+		return nil, fmt.Errorf("start cluster: %w", err)
+	}
+	s.inside.Go(s.sealByAge)
+	return s, nil
+}
+
+// load reads the catalogue.
+func (s *session) load(ctx context.Context) error {
+	return s.store.View(ctx, func(tx store.Tx) error {
+		dbs, err := s.cat.Databases(tx)
+		if err != nil {
+			return err
+		}
+		for _, meta := range dbs {
+			db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table)}
+			s.dbs[meta.ID] = db
+			tables, err := s.cat.Tables(tx, meta.ID)
+			if err != nil {
+				return err
+			}
+			for _, tm := range tables {
+				t := newTable(s, db, tm)
+				if t.extents, err = s.cat.Extents(tx, meta.ID, tm.ID); err != nil {
+					return err
+				}
+				if t.position, err = s.cat.Position(tx, meta.ID, tm.ID); err != nil {
+					return err
+				}
+				db.journal.atLeast(t.position)
+				db.tables[tm.Name] = t
+				s.byID[tm.ID] = t
+			}
+		}
+		return nil
+	})
+}
+
+// enter lets a request in; leave must be called at its end.
+func (s *session) enter() error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.shut {
+		return context.Cause(s.ctx)
+	}
+	s.inside.Add(1)
+	return nil
+}
+
+func (s *session) leave() { s.inside.Done() }
+
+// close ends the session: no answers, child killed, plaintext and keys gone.
+// It returns when nothing of the session runs any more.
+func (s *session) close(why error) {
+	s.gate.Lock()
+	s.shut = true
+	s.cancel(why)
+	s.gate.Unlock()
+	s.engine.stop() // what waits for the child ends with it
+	s.inside.Wait()
+	s.cache.close()
+	s.names.Lock()
+	defer s.names.Unlock()
+	for _, db := range s.dbs {
+		db.journal.close()
+	}
+	s.dbs, s.byID = nil, nil
+}
+
+// ended translates an error that only says that the session is over.
+func (s *session) ended(err error) error {
+	if err != nil && s.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrGone) || errors.Is(err, ErrEngine)) {
+		return context.Cause(s.ctx)
+	}
+	return err
+}
+
+func (s *session) confinement() engine.Confinement {
+	if child := s.engine.current(); child != nil {
+		return child.Info().Confinement
+	}
+	return engine.Confinement{}
+}
+
+// database finds a database by name, without regard to case.
+func (s *session) database(name string) (*database, error) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	return s.find(name)
+}
+
+// find is database for a caller that holds names.
+func (s *session) find(name string) (*database, error) {
+	for _, db := range s.dbs {
+		if strings.EqualFold(db.meta.Name, name) {
+			return db, nil
+		}
+	}
+	return nil, fmt.Errorf("database %s: %w", name, catalog.ErrNotFound)
+}
+
+// table finds a table by the names of its database and itself.
+func (s *session) table(database, name string) (*table, error) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	db, err := s.find(database)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := db.tables[name]
+	if !ok {
+		return nil, fmt.Errorf("table %s of database %s: %w", name, database, catalog.ErrNotFound)
+	}
+	return t, nil
+}
+
+// tableByID finds a table of any database.
+func (s *session) tableByID(id string) (*table, error) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	t, ok := s.byID[id]
+	if !ok {
+		return nil, fmt.Errorf("table %s: %w", id, catalog.ErrNotFound)
+	}
+	return t, nil
+}
+
+// allTables is a snapshot of every table.
+func (s *session) allTables() []*table {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	out := make([]*table, 0, len(s.byID))
+	for t := range maps.Values(s.byID) {
+		out = append(out, t)
+	}
+	return out
+}
