@@ -41,6 +41,7 @@ func (n *node) keep() {
 				pause *= 2
 			}
 		}
+		n.triedOnce.Do(func() { close(n.tried) })
 		timer := time.NewTimer(wait)
 		select {
 		case <-n.r.ctx.Done():

@@ -28,6 +28,9 @@ type node struct {
 	cat  *catalog.Catalog
 	kick chan struct{} // probe or start now
 
+	tried     chan struct{} // closed when the keeper has made its first attempt
+	triedOnce sync.Once
+
 	turn sync.Mutex // one change of phase at a time
 
 	mu        sync.Mutex
@@ -43,7 +46,7 @@ type node struct {
 func newNode(r *Runtime, rec record, ring *envelope.Keyring) *node {
 	n := &node{
 		r: r, spec: rec.Spec, ring: ring, cat: catalog.New(rec.ID, ring, r.cfg.Now),
-		kick: make(chan struct{}, 1), wanted: rec.Running, phase: Stopped, since: r.cfg.Now(),
+		kick: make(chan struct{}, 1), tried: make(chan struct{}), wanted: rec.Running, phase: Stopped, since: r.cfg.Now(),
 	}
 	if rec.Running {
 		n.phase = Starting
@@ -83,13 +86,21 @@ func suspended(cause error) error {
 	return &SuspendedError{Code: "KeyVaultUnavailable", Reason: "the key of the cluster cannot be reached"}
 }
 
+// setPhase changes the phase and tells. The caller holds turn.
 func (n *node) setPhase(p Phase, cause error) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	from := n.phase
 	n.cause = cause
-	if n.phase != p {
-		n.r.cfg.Log.Info("cluster changes its phase", "cluster", n.spec.ID, "from", n.phase, "to", p, "cause", cause)
+	if from != p {
 		n.phase, n.since = p, n.r.cfg.Now()
+	}
+	n.mu.Unlock()
+	if from == p {
+		return
+	}
+	n.r.cfg.Log.Info("cluster changes its phase", "cluster", n.spec.ID, "from", from, "to", p, "cause", cause)
+	if n.r.cfg.OnState != nil {
+		n.r.cfg.OnState(n.spec, p)
 	}
 }
 
@@ -161,8 +172,9 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 	if !up {
 		n.setPhase(Starting, nil)
 		if err := n.begin(ctx); err != nil {
+			n.setPhase(was, cause)
 			n.mu.Lock()
-			n.phase, n.since, n.cause = was, since, cause
+			n.since = since
 			n.mu.Unlock()
 			return err
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +46,10 @@ type Config struct {
 	CacheBytes int64
 	// Seal says when buffered rows become an extent.
 	Seal SealPolicy
+	// OnState hears of every change of phase, one at a time for each cluster;
+	// a deleted cluster ends as Stopped. It must not start, stop or delete
+	// clusters. nil = nobody listens.
+	OnState func(c Spec, p Phase)
 }
 
 // SealPolicy says when a table's buffer is sealed: at the first limit it reaches.
@@ -82,16 +88,16 @@ type Runtime struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // one keeper for each known cluster
 
-	mu     sync.Mutex
-	nodes  map[string]*node
-	closed bool
+	mu      sync.Mutex
+	nodes   map[string]*node
+	started bool // StartAll was called
+	closed  bool
 }
 
 var _ Service = (*Runtime)(nil)
 
-// Open reads which clusters there are and begins to start those that should
-// run. It does not wait for them: a vault they need may be served by this very
-// process.
+// Open reads which clusters there are. It starts none: the vault they need may
+// be served by this very process, which is not up yet. StartAll does.
 func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	cfg = cfg.withDefaults()
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "clusters"), 0o700); err != nil {
@@ -119,15 +125,40 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	return r, nil
 }
 
+// startPatience is how long StartAll waits for the first attempts.
+const startPatience = 3 * time.Second
+
+// StartAll begins to start the clusters that should run, to probe the keys of
+// those that do, and to resume those whose key returns. It waits a moment for
+// the first attempts; a cluster whose key is away or slow comes up later.
+func (r *Runtime) StartAll(ctx context.Context) error {
+	r.mu.Lock()
+	r.started = true
+	nodes := slices.Collect(maps.Values(r.nodes))
+	for _, n := range nodes {
+		r.work.Go(n.keep)
+	}
+	r.mu.Unlock()
+	timer := time.NewTimer(startPatience)
+	defer timer.Stop()
+	for _, n := range nodes {
+		select {
+		case <-n.tried:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // Close stops every cluster, buffers sealed, and leaves what the users wished
 // as it is: what ran will run again.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
 	r.closed = true
-	nodes := make([]*node, 0, len(r.nodes))
-	for _, n := range r.nodes {
-		nodes = append(nodes, n)
-	}
+	nodes := slices.Collect(maps.Values(r.nodes))
 	r.mu.Unlock()
 	r.stop()
 	r.work.Wait()
@@ -195,7 +226,7 @@ func (r *Runtime) adopt(rec record) (*node, error) {
 	}
 	n := newNode(r, rec, ring)
 	r.nodes[rec.ID] = n
-	if !r.closed {
+	if r.started && !r.closed {
 		r.work.Go(n.keep)
 	}
 	return n, nil
@@ -208,6 +239,15 @@ func (r *Runtime) session(ctx context.Context, id string) (*session, error) {
 		return nil, err
 	}
 	return n.running()
+}
+
+// Spec is what a cluster was made from.
+func (r *Runtime) Spec(ctx context.Context, id string) (Spec, error) {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return Spec{}, err
+	}
+	return n.spec, nil
 }
 
 // ByHost finds the cluster of a host of the data plane.

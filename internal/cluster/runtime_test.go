@@ -122,6 +122,7 @@ func (w *world) open() {
 	w.must(err)
 	w.r = r
 	w.t.Cleanup(func() { r.Close() })
+	w.must(r.StartAll(context.Background()))
 }
 
 // reopen opens the folder again and waits until the cluster runs.

@@ -43,6 +43,10 @@ type Lifecycle interface {
 	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
 	// ProbeNow probes the key, or tries to resume, without waiting for the interval.
 	ProbeNow(id string)
+	// StartAll is called once, when the vaults this process serves answer.
+	StartAll(ctx context.Context) error
+	// Spec is what the cluster was made from.
+	Spec(ctx context.Context, id string) (Spec, error)
 	// ByHost finds the cluster of a host name of the data plane, "demo.westeurope.kusto.windows.net"
 	// with or without "ingest-"; ByName finds it by "demo".
 	ByHost(host string) (id string, ok bool)
