@@ -412,3 +412,23 @@ func TestSweepPurges(t *testing.T) {
 		t.Errorf("%d left, %v", left(), err)
 	}
 }
+
+// TestRoleAssignmentsEnd: deleting a vault and purging a key take the role
+// assignments with them; soft-deleting a key does not.
+func TestRoleAssignmentsEnd(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.vault("kv1", nil)
+	f.must("POST", "kv1", "/keys/K/create", `{"kty":"EC"}`)
+	f.must("DELETE", "kv1", "/keys/k", nil)
+	if len(f.unassigned) > 0 {
+		t.Errorf("a soft delete of a key removed %v", f.unassigned)
+	}
+	f.do("DELETE", "kv1", "/deletedkeys/k", nil)
+	if _, err := f.Delete(t.Context(), vaultID("kv1"), actor()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{vaultID("kv1").Key() + "/keys/k", vaultID("kv1").Key()}, f.unassigned); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

@@ -59,7 +59,7 @@ func (s *Service) Put(ctx context.Context, w Write) (v Vault, created bool, err 
 			return err
 		}
 		if overdue != nil {
-			if err := dropVault(tx, *overdue); err != nil {
+			if err := s.dropVault(tx, *overdue); err != nil {
 				return err
 			}
 		}
@@ -262,7 +262,10 @@ func (s *Service) Delete(ctx context.Context, id ids.ID, by authz.Principal) (bo
 		}
 		name = v.Name
 		if !v.SoftDelete {
-			return dropVault(tx, v)
+			return s.dropVault(tx, v)
+		}
+		if err := s.unassign(tx, v.ResourceID); err != nil { // a recovered vault comes back without them
+			return err
 		}
 		now := s.now()
 		v.Deleted = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.RetentionDays) * 24 * time.Hour)}
@@ -318,7 +321,7 @@ func (s *Service) Purge(ctx context.Context, subscription, location, name string
 			return azerr.VaultPurgeNotAllowed()
 		}
 		incarnation = v.Incarnation
-		return dropVault(tx, v)
+		return s.dropVault(tx, v)
 	})
 	if err != nil {
 		return "", err

@@ -122,7 +122,10 @@ func readVersion[T any](tx store.Tx, sh shelf, v *Vault, o Object, version strin
 }
 
 // drop removes an object with all versions and what they hold.
-func (sh shelf) drop(tx store.Tx, v *Vault, name string) error {
+func (s *Service) drop(tx store.Tx, sh shelf, v *Vault, name string) error {
+	if err := s.unassign(tx, v.ResourceID+"/"+string(sh.area)+"/"+name); err != nil {
+		return fmt.Errorf("purge %s: %w", sh.area, err)
+	}
 	prefix := objectPath(v, name) + "/"
 	for _, bucket := range []string{sh.versions, sh.values} {
 		if err := dropPrefix(tx, bucket, prefix); err != nil {
@@ -206,7 +209,7 @@ func (s *Service) free(tx store.Tx, sh shelf, v *Vault, name string) (Object, er
 	case ok:
 		return o, nil
 	case o.Name != "":
-		return Object{}, sh.drop(tx, v, name)
+		return Object{}, s.drop(tx, sh, v, name)
 	}
 	return Object{}, nil
 }
@@ -260,7 +263,7 @@ func deleteObject[T any](ctx context.Context, s *Service, sh shelf, v *Vault, na
 			return err
 		}
 		if !v.SoftDelete {
-			return sh.drop(tx, v, name)
+			return s.drop(tx, sh, v, name)
 		}
 		now := s.now()
 		out.Object.Deleted = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.RetentionDays) * 24 * time.Hour)}
@@ -324,7 +327,7 @@ func (s *Service) purgeObject(ctx context.Context, sh shelf, v *Vault, name stri
 		if v.PurgeProtection {
 			return azerr.PurgeForbiddenByPolicy(v.Name, v.Location)
 		}
-		return sh.drop(tx, v, name)
+		return s.drop(tx, sh, v, name)
 	})
 	if err == nil {
 		s.keys.drop(objectPath(v, name) + "/")

@@ -195,7 +195,7 @@ func signBothWays(f *fixture, o openssl, key, alg string, h crypto.Hash, opts []
 	f.Helper()
 	digest := make([]byte, h.Size())
 	_, _ = rand.Read(digest)
-	sig := bytes64(f.T, f.must("POST", "kv1", "/keys/"+key+"/sign", map[string]string{"alg": alg, "value": text64(digest)}).str("value"))
+	sig := bytes64(f.TB, f.must("POST", "kv1", "/keys/"+key+"/sign", map[string]string{"alg": alg, "value": text64(digest)}).str("value"))
 	o.write("sig", out(sig))
 	if _, err := o.run(digest, append([]string{"pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-sigfile", "sig"}, opts...)...); err != nil {
 		f.Errorf("%s: openssl does not verify: %v", alg, err)
@@ -213,7 +213,7 @@ func signBothWays(f *fixture, o openssl, key, alg string, h crypto.Hash, opts []
 			f.Errorf("%s: verify says %v, wanted %v", alg, got, c.want)
 		}
 	}
-	f.do("POST", "kv1", "/keys/"+key+"/sign", map[string]string{"alg": alg, "value": text64(digest[1:])}).is(f.T, 400, "BadParameter", "")
+	f.do("POST", "kv1", "/keys/"+key+"/sign", map[string]string{"alg": alg, "value": text64(digest[1:])}).is(f.TB, 400, "BadParameter", "")
 }
 
 func TestImportRefusesDamagedRSA(t *testing.T) {

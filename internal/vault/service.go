@@ -25,12 +25,22 @@ type Verifier interface {
 	Verify(ctx context.Context, token string, audiences ...string) (authz.Principal, error)
 }
 
+// Assignments removes the role assignments at and below a scope in the
+// caller's transaction: what is made anew under an old name must not inherit
+// the old one's rights.
+type Assignments interface {
+	RemoveScope(tx store.Tx, scope string) error
+}
+
 // Config is what a Service needs. Store, Verifier, Authorizer and Log are required.
 type Config struct {
 	// Store must seal its values: private keys and secrets are put into it.
 	Store      store.Store
 	Verifier   Verifier
 	Authorizer authz.Authorizer
+	// Assignments is told what is deleted; it may be nil only where nobody can
+	// make role assignments.
+	Assignments Assignments
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger
@@ -114,8 +124,19 @@ func putVault(tx store.Tx, v Vault) error {
 	return store.PutJSON(tx, vaultBucket, strings.ToLower(v.Name), v)
 }
 
+// unassign removes the role assignments at and below a scope.
+func (s *Service) unassign(tx store.Tx, scope string) error {
+	if s.Assignments == nil {
+		return nil
+	}
+	return s.Assignments.RemoveScope(tx, scope)
+}
+
 // dropVault removes the vault and everything below it.
-func dropVault(tx store.Tx, v Vault) error {
+func (s *Service) dropVault(tx store.Tx, v Vault) error {
+	if err := s.unassign(tx, v.ResourceID); err != nil {
+		return fmt.Errorf("purge vault %s: %w", v.Name, err)
+	}
 	for _, sh := range []shelf{shelfOf(areaKeys), shelfOf(areaSecrets)} {
 		for _, bucket := range []string{sh.objects, sh.versions, sh.values} {
 			if err := dropPrefix(tx, bucket, v.Incarnation+"/"); err != nil {

@@ -32,7 +32,7 @@ const (
 
 // fixture is a service over an empty store; the caller's object id is the token.
 type fixture struct {
-	*testing.T
+	testing.TB
 	*Service
 	handler http.Handler
 	store   store.Store
@@ -41,6 +41,15 @@ type fixture struct {
 	mu    sync.Mutex
 	clock time.Time
 	roles map[string]bool // "oid action scope" in lower case
+	// unassigned are the scopes whose role assignments were removed.
+	unassigned []string
+}
+
+func (f *fixture) RemoveScope(_ store.Tx, scope string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unassigned = append(f.unassigned, strings.ToLower(scope))
+	return nil
 }
 
 // Verify takes "{oid}" as the token of a principal of the test tenant.
@@ -85,10 +94,10 @@ func (f *fixture) moved(d time.Duration) {
 	f.clock = f.clock.Add(d)
 }
 
-func setup(t *testing.T) *fixture {
+func setup(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{T: t, store: memstore.New(), log: &bytes.Buffer{}, clock: time.Date(2030, 5, 17, 10, 30, 0, 0, time.UTC), roles: map[string]bool{}}
-	f.Service = New(Config{Store: f.store, Verifier: f, Authorizer: f, TenantID: testTenant,
+	f := &fixture{TB: t, store: memstore.New(), log: &bytes.Buffer{}, clock: time.Date(2030, 5, 17, 10, 30, 0, 0, time.UTC), roles: map[string]bool{}}
+	f.Service = New(Config{Store: f.store, Verifier: f, Authorizer: f, Assignments: f, TenantID: testTenant,
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{w: f.log}, nil)), Now: func() time.Time {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -226,7 +235,7 @@ func (f *fixture) must(method, vault, path string, body any) answer {
 	return a
 }
 
-func (a answer) is(t *testing.T, status int, code, inner string) {
+func (a answer) is(t testing.TB, status int, code, inner string) {
 	t.Helper()
 	if c, i, _ := a.code(); a.status != status || c != code || i != inner {
 		t.Errorf("wanted %d %s %s, got %d %s", status, code, inner, a.status, a.text)
@@ -242,7 +251,7 @@ func text64(s []byte) string {
 	return string(b)
 }
 
-func bytes64(t *testing.T, s string) []byte {
+func bytes64(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := decodeBinary("value", &s)
 	if err != nil {

@@ -75,7 +75,7 @@ func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
 		if err != nil {
 			return err
 		}
-		return dropVault(tx, now)
+		return s.dropVault(tx, now)
 	})
 	if err != nil {
 		return fmt.Errorf("purge vault %s: %w", v.Name, err)
@@ -105,7 +105,7 @@ func (s *Service) purgeDueObjects(ctx context.Context, v *Vault, sh shelf) error
 			if err != nil || live || o.Name == "" { // recovered or gone in the meantime
 				return err
 			}
-			return sh.drop(tx, v, name)
+			return s.drop(tx, sh, v, name)
 		}); err != nil {
 			return fmt.Errorf("purge %s of vault %s: %w", sh.area, v.Name, err)
 		}
