@@ -13,8 +13,8 @@ import (
 
 // Answers that depend on no resource of the client's: sizes, names, operations.
 
-func (p *Provider) listSKUs(_ context.Context, _ *provider.Request) (*provider.Response, error) {
-	return listOf(skuDescriptions(ids.Locations())), nil
+func (p *Provider) listSKUs(_ context.Context, req *provider.Request) (*provider.Response, error) {
+	return listOf(skuDescriptions(ids.Locations(), req.Shape)), nil
 }
 
 func (p *Provider) listLocationSKUs(_ context.Context, req *provider.Request) (*provider.Response, error) {
@@ -22,7 +22,7 @@ func (p *Provider) listLocationSKUs(_ context.Context, req *provider.Request) (*
 	if err != nil {
 		return nil, err
 	}
-	return listOf(skuDescriptions([]ids.Location{loc})), nil
+	return listOf(skuDescriptions([]ids.Location{loc}, req.Shape)), nil
 }
 
 func requestLocation(req *provider.Request) (ids.Location, error) {
@@ -37,12 +37,16 @@ func requestLocation(req *provider.Request) (ids.Location, error) {
 	return loc, nil
 }
 
-func skuDescriptions(locations []ids.Location) []object {
+func skuDescriptions(locations []ids.Location, shape string) []object {
 	var names []string
 	var info []object
 	for _, l := range locations {
 		names = append(names, l.Display())
-		info = append(info, object{{"location", l.Display()}, {"zones", []string{}}, {"zoneDetails", []string{}}})
+		o := object{{"location", l.Display()}, {"zones", []string{}}}
+		if shape >= v20221111 {
+			o.add("zoneDetails", []string{})
+		}
+		info = append(info, o)
 	}
 	var out []object
 	for _, name := range skuNames() {

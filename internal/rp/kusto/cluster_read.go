@@ -16,7 +16,7 @@ func (p *Provider) getCluster(ctx context.Context, req *provider.Request) (*prov
 	if err != nil {
 		return nil, err
 	}
-	return &provider.Response{Status: http.StatusOK, Body: p.clusterBody(rec, req.Shape, ""), Header: etagHeader(rec, nil)}, nil
+	return p.clusterAnswer(ctx, http.StatusOK, rec, req.Shape, "")
 }
 
 // list reads the clusters of a subscription, or of one group when it is not empty.
@@ -40,7 +40,9 @@ func (p *Provider) listClusters(ctx context.Context, req *provider.Request) (*pr
 	}
 	value := make([]object, len(recs))
 	for i := range recs {
-		value[i] = p.clusterBody(&recs[i], req.Shape, "")
+		if value[i], err = p.clusterBody(ctx, &recs[i], req.Shape, ""); err != nil {
+			return nil, err
+		}
 	}
 	return listOf(value), nil
 }
@@ -98,5 +100,5 @@ func (p *Provider) act(ctx context.Context, req *provider.Request, kind, activit
 	}
 	p.operations.Launch(operation)
 	return &provider.Response{Status: http.StatusAccepted, OperationID: operation,
-		Header: p.asyncHeaders(req, rec, operation, true)}, nil
+		Header: p.asyncHeaders(req, rec.Subscription, rec.Location, operation, true)}, nil
 }

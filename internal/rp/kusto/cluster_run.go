@@ -164,7 +164,11 @@ func (p *Provider) runStart(ctx context.Context, rec *record, _ *clusterWork) er
 // holds the new key already, an earlier run got so far, and the checks, which
 // the world may fail by now, are not repeated.
 func (p *Provider) rekey(ctx context.Context, rec, after *record) error {
-	kek, have := after.kek(), p.runtime.State(rec.ID).KEK
+	st, err := p.runtime.State(ctx, rec.ID)
+	if err != nil {
+		return err
+	}
+	kek, have := after.kek(), st.KEK
 	if kek.Kind == envelope.KindPlatform && have.Kind == envelope.KindPlatform || kek == have && kek != rec.kek() {
 		return nil
 	}

@@ -204,7 +204,7 @@ func (p *Provider) writeCluster(ctx context.Context, req *provider.Request) (*pr
 			return nil, err
 		}
 		if !pl.changes() {
-			return &provider.Response{Status: http.StatusOK, Body: p.clusterBody(pl.before, req.Shape, pl.location), Header: etagHeader(pl.before, nil)}, nil
+			return p.clusterAnswer(ctx, http.StatusOK, pl.before, req.Shape, pl.location)
 		}
 		operation, err := p.accept(ctx, req, pl)
 		if errors.Is(err, errRaced) && attempt < 5 {
@@ -214,7 +214,7 @@ func (p *Provider) writeCluster(ctx context.Context, req *provider.Request) (*pr
 			return nil, err
 		}
 		p.operations.Launch(operation)
-		return p.accepted(req, pl, operation), nil
+		return p.accepted(ctx, req, pl, operation)
 	}
 }
 
@@ -294,20 +294,31 @@ func (p *Provider) birth(ctx context.Context, tx store.Tx, req *provider.Request
 }
 
 // accepted is the first answer of a PUT or PATCH that has started work.
-func (p *Provider) accepted(req *provider.Request, pl *plan, operation string) *provider.Response {
+func (p *Provider) accepted(ctx context.Context, req *provider.Request, pl *plan, operation string) (*provider.Response, error) {
 	rec := pl.after
-	res := &provider.Response{OperationID: operation}
+	var res *provider.Response
+	var err error
 	switch {
 	case pl.create:
-		res.Status = http.StatusCreated
-		res.Body = p.createdBody(rec, req.Shape, pl.location, pl.sent)
+		res = &provider.Response{Status: http.StatusCreated, Body: createdBody(rec, req.Shape, pl.location, pl.sent)}
 	case req.Method == http.MethodPatch:
-		res.Status = http.StatusAccepted
-		res.Body = p.clusterBody(rec, req.Shape, pl.location)
-	default:
-		res.Status = http.StatusOK // never 202: some clients take it for a failure
-		res.Body = p.clusterBody(rec, req.Shape, pl.location)
+		res, err = p.clusterAnswer(ctx, http.StatusAccepted, rec, req.Shape, pl.location)
+	default: // never 202: some clients take it for a failure
+		res, err = p.clusterAnswer(ctx, http.StatusOK, rec, req.Shape, pl.location)
 	}
-	res.Header = etagHeader(rec, p.asyncHeaders(req, rec, operation, req.Method == http.MethodPatch))
-	return res
+	if err != nil {
+		return nil, err
+	}
+	res.OperationID = operation
+	res.Header = etagHeader(rec, p.asyncHeaders(req, rec.Subscription, rec.Location, operation, req.Method == http.MethodPatch))
+	return res, nil
+}
+
+// clusterAnswer is the whole resource with its ETag.
+func (p *Provider) clusterAnswer(ctx context.Context, status int, rec *record, shape, location string) (*provider.Response, error) {
+	body, err := p.clusterBody(ctx, rec, shape, location)
+	if err != nil {
+		return nil, err
+	}
+	return &provider.Response{Status: status, Body: body, Header: etagHeader(rec, nil)}, nil
 }

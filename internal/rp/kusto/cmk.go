@@ -65,7 +65,7 @@ func (p *Provider) planKey(ctx context.Context, req *provider.Request, pl *plan,
 	if !pl.rekey || preflight {
 		return nil
 	}
-	if err := p.keyReachable(pl.before); err != nil {
+	if err := p.keyReachable(ctx, pl.before); err != nil {
 		return err
 	}
 	if after.KeyVault == nil {
@@ -133,16 +133,20 @@ func (p *Provider) checkIdentity(after *record) error {
 // keyReachable refuses a change of key while the present one is away: the
 // cluster key can only be re-wrapped after it was unwrapped once more. The
 // refusal names the present vault.
-func (p *Provider) keyReachable(before *record) error {
+func (p *Provider) keyReachable(ctx context.Context, before *record) error {
 	if before == nil || before.KeyVault == nil {
 		return nil
 	}
-	st := p.runtime.State(before.ID)
-	if st.Phase != cluster.Suspended {
+	st, err := p.runtime.State(ctx, before.ID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("state of cluster %s: %w", before.Name, err)
+	case st.Phase != cluster.Suspended:
 		return nil
-	}
-	if strings.Contains(st.Reason, "KeyNotFound") {
+	case st.Code == "KeyNotFound":
 		return azerr.KeyNotFound(before.KeyVault.KeyName, before.KeyVault.KeyVaultURI)
+	case st.Code == "KeyVaultUnavailable":
+		return azerr.KustoVaultUnreachable(before.KeyVault.KeyVaultURI)
 	}
 	return azerr.IdentityDoesNotHaveAccessToKeyVault(before.KeyVault.KeyVaultURI)
 }

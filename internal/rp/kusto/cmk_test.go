@@ -12,6 +12,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/arm/operations"
 	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/envelope"
 )
@@ -248,8 +249,8 @@ func TestKeyLife(t *testing.T) {
 		t.Errorf("still %v", k)
 	}
 	id := w.clusterID("demo1")
-	if kek := w.runtime.State(id).KEK; kek.Kind != envelope.KindPlatform {
-		t.Errorf("KEK %+v", kek)
+	if st, err := w.runtime.State(t.Context(), id); err != nil || st.KEK.Kind != envelope.KindPlatform {
+		t.Errorf("KEK %+v %v", st.KEK, err)
 	}
 	w.must("PATCH", path, v20250214, `{"identity":{"type":"None"}}`)
 }
@@ -365,7 +366,7 @@ func TestSuspendedCluster(t *testing.T) {
 	w.grant("demo1", "vault1", "key1", "v1")
 	w.must("PATCH", clusterPath("demo1"), v20230815, keyBody(testVault, "key1", "v1"))
 	id := w.clusterID("demo1")
-	w.runtime.suspend(id, "KeyNotFound", "key 'key1' in vault "+testVault+" is gone (KeyNotFound)")
+	w.runtime.suspend(id, "KeyNotFound", "key 'key1' in vault "+testVault+" is gone")
 	g := w.get("demo1", v20230815)
 	if dig(g, "properties.state") != "Stopped" || !strings.Contains(dig(g, "properties.stateReason").(string), "KeyNotFound") ||
 		dig(g, "properties.provisioningState") != "Succeeded" || dig(g, "properties.keyVaultProperties.keyVersion") != "v1" {
@@ -390,7 +391,7 @@ func TestSuspendedCluster(t *testing.T) {
 func (f *fakeRuntime) suspend(id, code, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.clusters[id].state.Phase, f.clusters[id].state.Reason = cluster.Suspended, reason
+	f.clusters[id].state = cluster.State{Phase: cluster.Suspended, Reason: reason, Code: code, KEK: f.clusters[id].state.KEK}
 }
 
 // Every operation is repeatable: the process may stop after any step.
@@ -482,4 +483,8 @@ func (c *crashing) Delete(ctx context.Context, id string) error {
 
 func (c *crashing) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error {
 	return c.after(ctx, "ChangeKEK", c.fakeRuntime.ChangeKEK(ctx, id, kek))
+}
+
+func (c *crashing) CreateDatabase(ctx context.Context, id string, db catalog.Database) error {
+	return c.after(ctx, "CreateDatabase", c.fakeRuntime.CreateDatabase(ctx, id, db))
 }

@@ -76,7 +76,7 @@ func (p *Provider) locationResult(ctx context.Context, req *provider.Request, op
 		return &provider.Response{Status: http.StatusAccepted, Header: h}, nil
 	case op.Error != nil:
 		return nil, op.Error
-	case op.Kind == kindClusterCreate || op.Kind == kindClusterUpdate || op.Kind == kindDatabaseWrite || op.Kind == kindAssignmentWrite:
+	case op.Kind == kindClusterCreate || op.Kind == kindClusterUpdate || op.Kind == kindDatabaseWrite:
 		get := *req
 		get.Method, get.ID, get.Action = http.MethodGet, id, ""
 		return p.Handle(ctx, &get)

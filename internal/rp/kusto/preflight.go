@@ -17,8 +17,27 @@ func (p *Provider) Preflight(ctx context.Context, req *provider.Request) error {
 	if _, err := p.find(req); err != nil {
 		return err
 	}
-	if req.Method == http.MethodPut && strings.EqualFold(req.ID.TypePath(), "clusters") {
+	if req.Method != http.MethodPut {
+		return nil
+	}
+	switch strings.ToLower(req.ID.TypePath()) {
+	case "clusters":
 		_, err := p.planCluster(ctx, req, true)
+		return err
+	case "clusters/databases":
+		if err := checkDatabaseName(req.ID.Name()); err != nil {
+			return err
+		}
+		if _, err := callerRole(req); err != nil {
+			return err
+		}
+		_, err := mergeDatabase(req, nil, nil)
+		return err
+	case "clusters/principalassignments", "clusters/databases/principalassignments":
+		if err := checkAssignmentName(req.ID.Name()); err != nil {
+			return err
+		}
+		_, err := readGrant(req, p.tenant, len(req.ID.Segments) == 3)
 		return err
 	}
 	return nil

@@ -26,6 +26,7 @@ type Config struct {
 	Runtime    Runtime
 	Identities Identities
 	Users      UserIdentityReader
+	Principals Principals
 	Vaults     VaultReader
 	Keys       KeyChecker
 	Authorizer authz.Authorizer
@@ -49,6 +50,7 @@ type Provider struct {
 	runtime    Runtime
 	identities Identities
 	users      UserIdentityReader
+	principals Principals
 	vaults     VaultReader
 	keys       KeyChecker
 	authorizer authz.Authorizer
@@ -65,7 +67,7 @@ type Provider struct {
 // operations.Manager.Resume can finish what a restart interrupted.
 func New(c Config) *Provider {
 	p := &Provider{
-		store: c.Store, operations: c.Operations, runtime: c.Runtime, identities: c.Identities, users: c.Users,
+		store: c.Store, operations: c.Operations, runtime: c.Runtime, identities: c.Identities, users: c.Users, principals: c.Principals,
 		vaults: c.Vaults, keys: c.Keys, authorizer: c.Authorizer, tenant: c.TenantID, rules2020: c.Rules2020,
 		retryAfter: c.RetryAfter, now: c.Now, log: c.Log, hosts: keyvault.NewHosts(c.AllowedVaultHosts),
 	}
@@ -80,6 +82,7 @@ func New(c Config) *Provider {
 	}
 	p.routes = p.table()
 	p.registerOperations()
+	p.registerDatabaseOperations()
 	return p
 }
 
@@ -127,19 +130,38 @@ func (p *Provider) find(req *provider.Request) (route, error) {
 
 func (p *Provider) table() map[string]route {
 	return map[string]route{
-		"GET operations":                       {vFirst, p.listOperations},
-		"GET clusters":                         {vFirst, p.listClusters},
-		"GET skus":                             {vFirst, p.listSKUs},
-		"GET locations/skus":                   {v20221111, p.listLocationSKUs},
-		"POST locations/checknameavailability": {vFirst, p.checkClusterName},
-		"GET locations/operationresults/*":     {vFirst, p.operationResult},
-		"PUT clusters/*":                       {vFirst, p.writeCluster},
-		"PATCH clusters/*":                     {vFirst, p.writeCluster},
-		"GET clusters/*":                       {vFirst, p.getCluster},
-		"DELETE clusters/*":                    {vFirst, p.deleteCluster},
-		"POST clusters/start":                  {vFirst, p.startCluster},
-		"POST clusters/stop":                   {vFirst, p.stopCluster},
-		"GET clusters/skus":                    {vFirst, p.listClusterSKUs},
+		"GET operations":                                                   {vFirst, p.listOperations},
+		"GET clusters":                                                     {vFirst, p.listClusters},
+		"GET skus":                                                         {vFirst, p.listSKUs},
+		"GET locations/skus":                                               {v20221111, p.listLocationSKUs},
+		"POST locations/checknameavailability":                             {vFirst, p.checkClusterName},
+		"GET locations/operationresults/*":                                 {vFirst, p.operationResult},
+		"PUT clusters/*":                                                   {vFirst, p.writeCluster},
+		"PATCH clusters/*":                                                 {vFirst, p.writeCluster},
+		"GET clusters/*":                                                   {vFirst, p.getCluster},
+		"DELETE clusters/*":                                                {vFirst, p.deleteCluster},
+		"POST clusters/start":                                              {vFirst, p.startCluster},
+		"POST clusters/stop":                                               {vFirst, p.stopCluster},
+		"GET clusters/skus":                                                {vFirst, p.listClusterSKUs},
+		"POST clusters/checknameavailability":                              {vFirst, p.checkNameInCluster},
+		"GET clusters/databases":                                           {vFirst, p.listDatabases},
+		"GET clusters/databases/*":                                         {vFirst, p.getDatabase},
+		"PUT clusters/databases/*":                                         {vFirst, p.writeDatabase},
+		"PATCH clusters/databases/*":                                       {vFirst, p.writeDatabase},
+		"DELETE clusters/databases/*":                                      {vFirst, p.deleteDatabase},
+		"POST clusters/databases/listprincipals":                           {vFirst, p.listPrincipals},
+		"POST clusters/databases/addprincipals":                            {vFirst, p.addPrincipals},
+		"POST clusters/databases/removeprincipals":                         {vFirst, p.removePrincipals},
+		"GET clusters/principalassignments":                                {v20191109, p.listAssignments},
+		"GET clusters/principalassignments/*":                              {v20191109, p.getAssignment},
+		"PUT clusters/principalassignments/*":                              {v20191109, p.putAssignment},
+		"DELETE clusters/principalassignments/*":                           {v20191109, p.deleteAssignment},
+		"GET clusters/databases/principalassignments":                      {v20191109, p.listAssignments},
+		"GET clusters/databases/principalassignments/*":                    {v20191109, p.getAssignment},
+		"PUT clusters/databases/principalassignments/*":                    {v20191109, p.putAssignment},
+		"DELETE clusters/databases/principalassignments/*":                 {v20191109, p.deleteAssignment},
+		"POST clusters/checkprincipalassignmentnameavailability":           {v20191109, p.checkAssignmentNameAvailability},
+		"POST clusters/databases/checkprincipalassignmentnameavailability": {v20191109, p.checkAssignmentNameAvailability},
 	}
 }
 

@@ -1,7 +1,9 @@
 package kusto
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,28 +23,31 @@ type shown struct {
 }
 
 // shown derives what to tell from the record and from what the runtime really does.
-func (p *Provider) shown(r *record) shown {
+func (p *Provider) shown(ctx context.Context, r *record) (shown, error) {
 	s := shown{provisioning: r.Provisioning}
 	if r.Activity != "" {
 		s.state = r.Activity
-		return s
+		return s, nil
 	}
 	if !r.Born {
 		s.state = "Unavailable"
 		if r.LastError != nil {
 			s.reason = r.LastError.Message
 		}
-		return s
+		return s, nil
 	}
-	st := p.runtime.State(r.ID)
-	s.reason = st.Reason
-	switch st.Phase {
-	case cluster.Suspended:
-		s.state = "Stopped" // the published states have no word for a key that is away
-	default:
-		s.state = string(st.Phase)
+	st, err := p.runtime.State(ctx, r.ID)
+	if err != nil {
+		return s, fmt.Errorf("state of cluster %s: %w", r.Name, err)
 	}
-	return s
+	s.reason, s.state = st.Reason, string(st.Phase)
+	if st.Phase == cluster.Suspended {
+		s.state = string(cluster.Stopped) // the published states have no word for a key that is away
+		if st.Code != "" && !strings.Contains(s.reason, st.Code) {
+			s.reason += " (" + st.Code + ")"
+		}
+	}
+	return s, nil
 }
 
 // provisioningAt spells a provisioning state for an api-version.
@@ -55,8 +60,11 @@ func provisioningAt(state, shape string) string {
 
 // clusterBody is the whole resource in the shape of one api-version. location
 // is the text to show; the display name when empty.
-func (p *Provider) clusterBody(r *record, shape, location string) object {
-	s := p.shown(r)
+func (p *Provider) clusterBody(ctx context.Context, r *record, shape, location string) (object, error) {
+	s, err := p.shown(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	o := outer(r, shape, location, true)
 	props := stateMembers(s, r, shape)
 	for _, t := range clusterProperties() {
@@ -73,14 +81,13 @@ func (p *Provider) clusterBody(r *record, shape, location string) object {
 		props.add(t.name, r.value(t))
 	}
 	o.add("properties", props)
-	return o
+	return o, nil
 }
 
 // createdBody is the first answer of a creation: what the client sent, and the state.
-func (p *Provider) createdBody(r *record, shape, location string, sent body) object {
+func createdBody(r *record, shape, location string, sent body) object {
 	o := outer(r, shape, location, false)
-	s := p.shown(r)
-	props := object{{"state", s.state}, {"provisioningState", provisioningAt(s.provisioning, shape)}}
+	props := object{{"state", r.Activity}, {"provisioningState", provisioningAt(r.Provisioning, shape)}}
 	for _, t := range clusterProperties() {
 		if raw, ok := sent[strings.ToLower(t.name)]; ok && shape >= t.since && t.access != readOnly {
 			props.add(t.name, raw)
@@ -177,9 +184,9 @@ func mustJSON(v any) json.RawMessage {
 }
 
 // asyncHeaders sets the headers of an answer that has started an operation.
-func (p *Provider) asyncHeaders(req *provider.Request, rec *record, operation string, withLocation bool) http.Header {
+func (p *Provider) asyncHeaders(req *provider.Request, subscription string, loc ids.Location, operation string, withLocation bool) http.Header {
 	h := http.Header{}
-	u := operationURL(req, rec.Subscription, rec.Location, operation)
+	u := operationURL(req, subscription, loc, operation)
 	location := ""
 	if withLocation {
 		location = u + locationSuffix

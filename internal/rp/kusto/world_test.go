@@ -52,7 +52,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	w := &world{t: t, store: memstore.New(), denied: map[string]bool{}, users: fakeUsers{}, vaults: fakeVaults{}}
 	w.runtime = &fakeRuntime{clusters: map[string]*fakeCluster{}}
 	w.keys = &fakeKeys{facts: map[string]KeyFacts{}, access: map[string]bool{}}
-	w.config = Config{Store: w.store, Runtime: w.runtime, Identities: fakeIdentities{}, Users: w.users, Vaults: w.vaults, Keys: w.keys,
+	w.config = Config{Store: w.store, Runtime: w.runtime, Identities: fakeIdentities{}, Users: w.users, Principals: fakePrincipals{}, Vaults: w.vaults, Keys: w.keys,
 		Authorizer: w, TenantID: testTenant, Now: func() time.Time { return time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC) }}
 	for _, c := range change {
 		c(&w.config)
@@ -298,7 +298,7 @@ func (f *fakeKeys) Probe(context.Context, envelope.KEK) error {
 
 type fakeCluster struct {
 	spec      cluster.Spec
-	state     State
+	state     cluster.State
 	databases map[string]catalog.Database
 	grants    map[string]catalog.Grant
 }
@@ -331,7 +331,7 @@ func (f *fakeRuntime) Create(_ context.Context, _ store.Tx, s cluster.Spec) erro
 	if _, err := f.step("Create", s.ID); err != nil {
 		return err
 	}
-	f.clusters[s.ID] = &fakeCluster{spec: s, state: State{Phase: cluster.Stopped, KEK: envelope.KEK{Kind: envelope.KindPlatform}}, databases: map[string]catalog.Database{}, grants: map[string]catalog.Grant{}}
+	f.clusters[s.ID] = &fakeCluster{spec: s, state: cluster.State{Phase: cluster.Stopped, KEK: envelope.KEK{Kind: envelope.KindPlatform}}, databases: map[string]catalog.Database{}, grants: map[string]catalog.Grant{}}
 	return nil
 }
 
@@ -370,13 +370,21 @@ func (f *fakeRuntime) Delete(_ context.Context, id string) error {
 	return err
 }
 
-func (f *fakeRuntime) State(id string) State {
+func (f *fakeRuntime) State(_ context.Context, id string) (cluster.State, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.clusters[id]; c != nil {
-		return c.state
+		return c.state, nil
 	}
-	return State{}
+	return cluster.State{}, catalog.ErrNotFound
+}
+
+func (f *fakeRuntime) Tables(context.Context, string, string) ([]catalog.Table, error) {
+	return []catalog.Table{{Name: "T"}, {Name: "U"}}, nil
+}
+
+func (f *fakeRuntime) TableStats(context.Context, string, string, string) (catalog.TableStats, error) {
+	return catalog.TableStats{StoredBytes: 1000}, nil
 }
 
 func (f *fakeRuntime) ChangeKEK(_ context.Context, id string, kek envelope.KEK) error {
@@ -457,3 +465,17 @@ func (f *fakeRuntime) Grants(_ context.Context, id string) ([]catalog.Grant, err
 	}
 	return out, nil
 }
+
+type fakePrincipals struct{}
+
+func (fakePrincipals) Lookup(_ context.Context, id string) (directory.Entry, error) {
+	if id == knownApp || id == knownObject {
+		return directory.Entry{ObjectID: knownObject, AppID: knownApp, Name: "known"}, nil
+	}
+	return directory.Entry{}, directory.ErrNotFound
+}
+
+const (
+	knownApp    = "22222222-0000-0000-0000-000000000001"
+	knownObject = "22222222-0000-0000-0000-000000000002"
+)

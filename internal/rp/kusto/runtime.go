@@ -19,25 +19,21 @@ type Operations interface {
 	Get(ctx context.Context, id string) (operations.Operation, error)
 }
 
-// State is what a cluster really does.
-type State struct {
-	Phase  cluster.Phase
-	Reason string
-	KEK    envelope.KEK
-}
-
-// Runtime is what really happens to clusters.
+// Runtime is what really happens to clusters; satisfied by *cluster.Runtime,
+// whose interface [cluster.Service] says what each method promises.
 type Runtime interface {
 	Create(ctx context.Context, tx store.Tx, c cluster.Spec) error
 	Start(ctx context.Context, id string) error
 	Stop(ctx context.Context, id string) error
 	Delete(ctx context.Context, id string) error
-	State(id string) State
+	State(ctx context.Context, id string) (cluster.State, error)
 	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
 	CreateDatabase(ctx context.Context, id string, db catalog.Database) error
 	UpdateDatabase(ctx context.Context, id string, db catalog.Database) error
 	DeleteDatabase(ctx context.Context, id, name string) error
 	Database(ctx context.Context, id, name string) (catalog.Database, error)
+	Tables(ctx context.Context, id, database string) ([]catalog.Table, error)
+	TableStats(ctx context.Context, id, database, table string) (catalog.TableStats, error)
 	PutGrant(tx store.Tx, id string, g catalog.Grant) error
 	DeleteGrant(tx store.Tx, id, grantID string) error
 	Grants(ctx context.Context, id string) ([]catalog.Grant, error)

@@ -1,6 +1,0 @@
-package kusto
-
-const (
-	kindDatabaseWrite   = "DatabaseCreate"
-	kindAssignmentWrite = "PrincipalAssignmentCreate"
-)
