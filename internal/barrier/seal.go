@@ -57,7 +57,7 @@ type FileSeal struct {
 // the last element of path when that is a GUID, else a fresh one. The folder
 // is made with mode 0700 when it is missing.
 func CreateFileSeal(path string) (*FileSeal, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of seal file: %w", err)
 	}
 	instance := strings.ToLower(filepath.Base(path))

@@ -72,7 +72,7 @@ func (s *session) writeExtent(meta catalog.Table, columns []catalog.Column, plai
 		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
 	}
 	defer dek.Wipe()
-	if err := os.MkdirAll(s.extentDir(e.DatabaseID), 0o700); err != nil {
+	if err := durable.MkdirAll(s.extentDir(e.DatabaseID), 0o700); err != nil {
 		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
 	}
 	header := extent.Header{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/durable"
 	"github.com/kustos-io/kustos/internal/engine"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/store"
@@ -100,7 +101,7 @@ var _ Service = (*Runtime)(nil)
 // be served by this very process, which is not up yet. StartAll does.
 func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	cfg = cfg.withDefaults()
-	if err := os.MkdirAll(filepath.Join(cfg.Dir, "clusters"), 0o700); err != nil {
+	if err := durable.MkdirAll(filepath.Join(cfg.Dir, "clusters"), 0o700); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
 	r := &Runtime{cfg: cfg, nodes: make(map[string]*node)}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/durable"
 	"github.com/kustos-io/kustos/internal/engine"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/store"
@@ -67,7 +67,7 @@ func newSession(ctx context.Context, n *node) (s *session, err error) {
 		}
 	}()
 	for _, sub := range []string{"extents", "wal"} {
-		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o700); err != nil {
+		if err := durable.MkdirAll(filepath.Join(s.dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("start cluster: %w", err)
 		}
 	}

@@ -70,3 +70,26 @@ func TestCreateFromAndSweep(t *testing.T) {
 		t.Errorf("after sweep: %v, %v", names, err)
 	}
 }
+
+func TestMkdirAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b", "c")
+	for range 2 {
+		if err := durable.MkdirAll(deep, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(deep); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.MkdirAll(filepath.Join(dir, "file"), 0o700); err == nil {
+		t.Error("a file was taken for a folder")
+	}
+	if err := durable.MkdirAll(filepath.Join(dir, "file", "x"), 0o700); err == nil {
+		t.Error("a folder was made inside a file")
+	}
+}

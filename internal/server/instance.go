@@ -12,6 +12,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/config"
+	"github.com/kustos-io/kustos/internal/durable"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/sqlstore"
@@ -44,7 +45,7 @@ func openInstance(ctx context.Context, cfg config.Config) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	in := &instance{dir: dir}

@@ -100,7 +100,7 @@ func New(cfg Config) (*Log, error) {
 	if _, err := ids.ParseGUID(cfg.DatabaseID); err != nil {
 		return nil, fmt.Errorf("database id: %w", err)
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make wal folder: %w", err)
 	}
 	there, err := Segments(cfg.Dir, cfg.DatabaseID)
