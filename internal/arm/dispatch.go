@@ -9,7 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/scope"
@@ -51,8 +52,11 @@ func (f *Front) serve(ctx context.Context, req provider.Request) (resp *provider
 	if err != nil {
 		return nil, true, err
 	}
-	unlock := f.enter(&req, t)
-	defer unlock()
+	leave, err := f.enter(ctx, &req, t)
+	if err != nil {
+		return nil, true, err
+	}
+	defer leave()
 	if err := f.checkGroup(ctx, &req, t); err != nil { // again, now that no deletion can begin
 		return nil, true, err
 	}
@@ -202,21 +206,25 @@ func (f *Front) view(ctx context.Context, fn func(store.Tx) error) error {
 // through: the inner request comes here, and waiting for a deletion while
 // holding one back would never end. A provider's Handle must for the same
 // reason not write into its own group by Dispatch.
-func (f *Front) enter(req *provider.Request, t target) (leave func()) {
+func (f *Front) enter(ctx context.Context, req *provider.Request, t target) (leave func(), err error) {
 	group := t.own && is(t.typ.Type, groupType)
 	deletion := group && req.Method == http.MethodDelete
 	if t.group == "" || t.own && !group || !isWrite(req) && !deletion {
-		return func() {}
+		return func() {}, nil
 	}
-	value, _ := f.gates.LoadOrStore(strings.ToLower(t.subscription+"/"+t.group), &sync.RWMutex{})
-	gate := value.(*sync.RWMutex)
+	value, _ := f.gates.LoadOrStore(strings.ToLower(t.subscription+"/"+t.group), semaphore.NewWeighted(maxWriters))
+	gate, share := value.(*semaphore.Weighted), int64(1)
 	if deletion {
-		gate.Lock()
-		return gate.Unlock
+		share = maxWriters
 	}
-	gate.RLock()
-	return gate.RUnlock
+	if err := gate.Acquire(ctx, share); err != nil {
+		return nil, fmt.Errorf("wait for the deletion of a group: %w", err)
+	}
+	return func() { gate.Release(share) }, nil
 }
+
+// maxWriters bounds the writes that run at once in one group.
+const maxWriters = 1 << 20
 
 // call runs the provider; its panic is a 500 and not a broken connection.
 func (f *Front) call(ctx context.Context, req *provider.Request, t target) (resp *provider.Response, err error) {

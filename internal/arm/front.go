@@ -61,7 +61,7 @@ type Front struct {
 	subscriptionID string
 	tenantID       string
 	quota          *quota
-	gates          sync.Map // group key → *sync.RWMutex, see gate
+	gates          sync.Map // group key → *semaphore.Weighted, see enter
 }
 
 // New returns a Front for the providers given.
