@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -128,10 +129,13 @@ func TestResumesAfterRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
+		var mu sync.Mutex
 		var steps []string
 		run := func(name string, pause time.Duration) operations.Runner {
 			return func(ctx context.Context, op *operations.Operation) (any, error) {
+				mu.Lock()
 				steps = append(steps, name+" "+string(op.Payload))
+				mu.Unlock()
 				select {
 				case <-time.After(pause):
 					return nil, nil
