@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ type Config struct {
 	// Authorizer decides who may read and manage the directory through Graph;
 	// nil means nobody.
 	Authorizer authz.Authorizer
+	// SigningKeyAge is how long one key signs tokens; 0 means 30 days.
+	SigningKeyAge time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -34,6 +37,9 @@ type Directory struct {
 	tenantID       string
 	subscriptionID string
 	keys           atomic.Pointer[keyring]
+	keyAge         time.Duration
+	rotation       sync.Mutex  // held while keys change
+	scrubDue       atomic.Bool // deleted keys may still be readable in the store's files
 }
 
 // Bootstrap is the tenant's first principal and the ids a person needs.
@@ -56,7 +62,10 @@ const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 // Open reads the tenant from the store. In an empty store it makes a tenant
 // id, a subscription id and a signing key.
 func Open(ctx context.Context, cfg Config) (*Directory, error) {
-	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log}
+	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge}
+	if d.keyAge <= 0 {
+		d.keyAge = defaultSigningKeyAge
+	}
 	if d.now == nil {
 		d.now = time.Now
 	}

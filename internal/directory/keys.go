@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -21,10 +22,13 @@ const signingKeyBits = 2048
 // keeps the private part from the disk.
 type signingKeyRecord struct {
 	// KeyID is the base64url SHA-1 thumbprint of the certificate, as Entra's are.
-	KeyID       string    `json:"keyId"`
-	PKCS8       []byte    `json:"pkcs8"`
+	KeyID string `json:"keyId"`
+	// PKCS8 is the private part; a retired key has none.
+	PKCS8       []byte    `json:"pkcs8,omitempty"`
 	Certificate []byte    `json:"certificate"`
 	Created     time.Time `json:"created"`
+	// Retired is when the key ceased to sign; zero for the key that signs.
+	Retired time.Time `json:"retired,omitzero"`
 }
 
 func newSigningKey(now time.Time) (signingKeyRecord, error) {
@@ -51,11 +55,15 @@ func newSigningKey(now time.Time) (signingKeyRecord, error) {
 	return signingKeyRecord{KeyID: base64.RawURLEncoding.EncodeToString(thumbprint[:]), PKCS8: pkcs8, Certificate: certificate, Created: now.UTC()}, nil
 }
 
-// keyring is an immutable set of signing keys; the newest signs.
+// keyring is an immutable set of keys: one signs, all verify.
 type keyring struct {
 	signer  jose.Signer
+	signing string    // key id of the key that signs
+	created time.Time // of the key that signs
 	public  map[string]*rsa.PublicKey
-	webKeys []webKey
+	webKeys []webKey // the newest first
+	// expiry is when the first retired key can be deleted; zero when there is none.
+	expiry time.Time
 }
 
 // webKey is one key of the JWKS document, with Entra's members and order.
@@ -72,35 +80,56 @@ type webKey struct {
 }
 
 func newKeyring(records []signingKeyRecord) (*keyring, error) {
-	if len(records) == 0 {
-		return nil, errors.New("no signing key in the store")
-	}
+	records = slices.Clone(records)
+	slices.SortStableFunc(records, func(a, b signingKeyRecord) int { return b.Created.Compare(a.Created) })
 	ring := &keyring{public: map[string]*rsa.PublicKey{}}
-	newest := records[0]
-	var signWith *rsa.PrivateKey
 	for _, r := range records {
-		parsed, err := x509.ParsePKCS8PrivateKey(r.PKCS8)
+		certificate, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
-			return nil, fmt.Errorf("signing key %s: not a private key", r.KeyID) // the cause could quote the key
+			return nil, fmt.Errorf("signing key %s: %w", r.KeyID, err)
 		}
-		private, ok := parsed.(*rsa.PrivateKey)
+		public, ok := certificate.PublicKey.(*rsa.PublicKey)
 		if !ok {
 			return nil, fmt.Errorf("signing key %s is not RSA", r.KeyID)
 		}
-		if signWith == nil || r.Created.After(newest.Created) {
-			newest, signWith = r, private
-		}
-		ring.public[r.KeyID] = &private.PublicKey
+		ring.public[r.KeyID] = public
 		b64 := base64.RawURLEncoding.EncodeToString
 		ring.webKeys = append(ring.webKeys, webKey{KeyType: "RSA", Use: "sig", KeyID: r.KeyID, Thumbprint: r.KeyID,
-			Modulus: b64(private.N.Bytes()), Exponent: b64(big.NewInt(int64(private.E)).Bytes()),
+			Modulus: b64(public.N.Bytes()), Exponent: b64(big.NewInt(int64(public.E)).Bytes()),
 			Chain: []string{base64.StdEncoding.EncodeToString(r.Certificate)}, CloudIssuer: "microsoftonline.com"})
+		if !r.Retired.IsZero() {
+			if end := r.expiry(); ring.expiry.IsZero() || end.Before(ring.expiry) {
+				ring.expiry = end
+			}
+			continue
+		}
+		if ring.signer != nil {
+			return nil, errors.New("two signing keys in the store")
+		}
+		if ring.signer, err = newSigner(r); err != nil {
+			return nil, err
+		}
+		ring.signing, ring.created = r.KeyID, r.Created
 	}
-	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("x5t", newest.KeyID)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: signWith, KeyID: newest.KeyID}}, options)
-	if err != nil {
-		return nil, fmt.Errorf("signer of key %s: %w", newest.KeyID, err)
+	if ring.signer == nil {
+		return nil, errors.New("no signing key in the store")
 	}
-	ring.signer = signer
 	return ring, nil
+}
+
+func newSigner(r signingKeyRecord) (jose.Signer, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(r.PKCS8)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: not a private key", r.KeyID) // the cause could quote the key
+	}
+	private, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("signing key %s is not RSA", r.KeyID)
+	}
+	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("x5t", r.KeyID)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: private, KeyID: r.KeyID}}, options)
+	if err != nil {
+		return nil, fmt.Errorf("signer of key %s: %w", r.KeyID, err)
+	}
+	return signer, nil
 }

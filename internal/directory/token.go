@@ -55,7 +55,7 @@ func (d *Directory) sign(p principal, audience string, lifetime time.Duration) (
 	if p.managed() {
 		c.AppIDAuth, c.ManagedIdentity = "2", p.ResourceID
 	}
-	text, err := signClaims(d.keys.Load(), c)
+	text, err := signClaims(d.currentKeys(), c)
 	if err != nil {
 		return "", time.Time{}, err
 	}
