@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/azerr"
 )
@@ -135,6 +136,9 @@ func (p *Program) dependsOn(r *Resource, f *finder, add func([]*Resource)) error
 			return invalid(item, r.Path, "The template resource '%s' at line '%d' and column '%d' is not valid: dependsOn must be an array of strings. %s", r.Name, r.Line, r.Column, seeResources)
 		}
 		list := f.find(text)
+		if len(list) == 0 && p.EmptyLoop(text) {
+			continue
+		}
 		if len(list) == 0 {
 			return invalid(item, r.Path, "The resource '%s' is not defined in the template. Please see https://aka.ms/arm-template for usage details.", shortID(text))
 		}
@@ -205,3 +209,15 @@ func (p *Program) checkCycles() error {
 
 // Find resolves a name, symbol, loop, Type/name or id to resources of the template.
 func (p *Program) Find(text string) []*Resource { return p.finder().find(text) }
+
+// RelativeID is the full id of "Type/name" in a scope; ok is false when text
+// has no such form.
+func RelativeID(scope *eval.Scope, text string) (id string, ok bool) {
+	if path, ok := relativeID(text); ok {
+		return scope.ID() + path, true
+	}
+	return "", false
+}
+
+// EmptyLoop reports whether name is a copy loop that has no instances.
+func (p *Program) EmptyLoop(name string) bool { return p.emptyLoops[strings.ToLower(name)] }

@@ -61,7 +61,7 @@ type expansion struct {
 
 // expandResources makes the instances of every declaration and links them.
 func (p *Program) expandResources() error {
-	p.symbols = map[string][]*Resource{}
+	p.symbols, p.emptyLoops = map[string][]*Resource{}, map[string]bool{}
 	x := &expansion{p: p, seen: map[string]*Resource{}}
 	n := p.src.Template.Get("resources")
 	path := p.src.Path + ".resources"
@@ -128,6 +128,12 @@ func (x *expansion) declaration(symbol string, n *relaxed.Node, path string, par
 	batch, err := x.batch(env, c, path, count)
 	if err != nil {
 		return err
+	}
+	if count == 0 {
+		x.p.emptyLoops[strings.ToLower(loop.name)] = true
+		if symbol != "" {
+			x.p.emptyLoops[strings.ToLower(symbol)] = true
+		}
 	}
 	for i := range count {
 		r := &Resource{Symbol: symbol, Loop: loop.name, Index: i, serial: -1}

@@ -77,6 +77,8 @@ type Program struct {
 	defs      *relaxed.Node
 	outputs   *relaxed.Node
 	symbols   map[string][]*Resource
+	// emptyLoops are the names of loops with a count of 0.
+	emptyLoops map[string]bool
 }
 
 // Parameter is a declared parameter and its value.

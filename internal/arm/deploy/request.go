@@ -1,0 +1,156 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/arm/template"
+	"github.com/kustos-io/kustos/internal/arm/template/eval"
+	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
+	"github.com/kustos-io/kustos/internal/arm/template/value"
+	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/ids"
+)
+
+// submission is the body of a PUT, validate or what-if.
+type submission struct {
+	location   string
+	tags       json.RawMessage
+	mode       string
+	template   *relaxed.Node
+	parameters *relaxed.Node
+	debug      string
+	idsOnly    bool // what-if: ResourceIdOnly
+}
+
+// readSubmission reads the body and refuses by name what is not supported.
+func readSubmission(req *provider.Request) (*submission, error) {
+	root, err := relaxed.Parse(req.Body)
+	var syntax *relaxed.SyntaxError
+	if errors.As(err, &syntax) {
+		return nil, azerr.InvalidRequestContent(syntax.Error()).Because(err)
+	}
+	if err != nil {
+		return nil, azerr.InvalidRequestContent("The content is not JSON").Because(err)
+	}
+	if root.Kind != relaxed.Object {
+		return nil, azerr.InvalidRequestContent(fmt.Sprintf("An object is expected, not %s. Path '', line %d, position %d", root.TypeName(), root.Line, root.Column))
+	}
+	props := root.Get("properties")
+	if props.IsNull() || props.Kind != relaxed.Object {
+		return nil, azerr.InvalidRequestContent("Required property 'properties' not found in JSON. Path ''")
+	}
+	s := &submission{template: props.Get("template"), parameters: props.Get("parameters")}
+	s.location, _ = root.Get("location").Text()
+	if tags := root.Get("tags"); !tags.IsNull() {
+		s.tags = value.Raw(tags.Value())
+	}
+	mode, _ := props.Get("mode").Text()
+	switch {
+	case strings.EqualFold(mode, "Incremental"):
+		s.mode = "Incremental"
+	case strings.EqualFold(mode, "Complete"):
+		s.mode = "Complete"
+	case props.Get("mode") == nil:
+		return nil, azerr.InvalidRequestContent("Required property 'mode' not found in JSON. Path 'properties'")
+	default:
+		return nil, azerr.InvalidRequestContent(fmt.Sprintf("Error converting value \"%s\" to type 'DeploymentMode'. The supported values are 'Incremental, Complete'. Path 'properties.mode'", mode))
+	}
+	s.debug, _ = props.Get("debugSetting").Get("detailLevel").Text()
+	format, _ := props.Get("whatIfSettings").Get("resultFormat").Text()
+	s.idsOnly = strings.EqualFold(format, "ResourceIdOnly")
+	return s, s.refuse(req, props)
+}
+
+func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
+	link, params := props.Get("templateLink"), props.Get("parametersLink")
+	switch {
+	case !params.IsNull() && !s.parameters.IsNull():
+		return azerr.InvalidRequestContent("The properties 'parameters' and 'parametersLink' cannot both be given. Path 'properties'")
+	case !link.IsNull() && !s.template.IsNull():
+		return azerr.InvalidRequestContent("The properties 'template' and 'templateLink' cannot both be given. Path 'properties'")
+	case link.IsNull() && s.template.IsNull():
+		return azerr.InvalidRequestContent("One of the properties 'template' and 'templateLink' is required. Path 'properties'")
+	case !link.IsNull() && !link.Get("id").IsNull():
+		return notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
+	case !link.IsNull():
+		uri, _ := link.Get("uri").Text()
+		if uri == "" {
+			uri, _ = link.Get("relativePath").Text()
+		}
+		return azerr.InvalidContentLink(uri, req.CorrelationID)
+	case !params.IsNull():
+		uri, _ := params.Get("uri").Text()
+		return azerr.InvalidContentLink(uri, req.CorrelationID)
+	case !props.Get("onErrorDeployment").IsNull():
+		return notSupported("OnErrorDeployment", "On-error deployments are not supported.")
+	}
+	if req.ID.Scope().ResourceGroup == "" {
+		if s.location == "" {
+			return azerr.LocationRequired()
+		}
+		if s.mode == "Complete" {
+			return azerr.InvalidRequestContent("The deployment mode 'Complete' is supported at resource group scope only. Path 'properties.mode'")
+		}
+	} else if s.location != "" {
+		return azerr.InvalidRequestContent("The location property is not allowed for a deployment to a resource group. Path 'location'")
+	}
+	return nil
+}
+
+func notSupported(what, message string) *azerr.Error {
+	return &azerr.Error{Status: 400, Code: what + "NotSupported", Message: message}
+}
+
+// compiled is a submission with its program.
+type compiled struct {
+	*submission
+	name    string
+	scope   ids.ID
+	program *template.Program
+}
+
+// compile turns a request into a program. partial admits what only a running
+// deployment knows.
+func (e *Engine) compile(ctx context.Context, req *provider.Request, s *submission) (*compiled, error) {
+	c := &compiled{submission: s, name: req.ID.Segments[0].Name, scope: req.ID.Scope()}
+	scope, err := e.scope(ctx, c.scope, req)
+	if err != nil {
+		return nil, err
+	}
+	given, err := template.GivenFrom(s.parameters, "properties.parameters", e.secret(ctx, req))
+	if err != nil {
+		return nil, err
+	}
+	c.program, err = template.Compile(template.Source{
+		Template: s.template, Path: "properties.template", Given: given, Library: e.library, Scope: scope,
+		Fresh: &eval.Fresh{Now: e.now().UTC(), NewGUID: ids.NewGUID}, Name: c.name, Location: s.location, Mode: s.mode,
+	})
+	return c, err
+}
+
+// secret resolves parameters that refer to a vault.
+func (e *Engine) secret(ctx context.Context, req *provider.Request) func(string, *relaxed.Node) (*relaxed.Node, error) {
+	return func(name string, ref *relaxed.Node) (*relaxed.Node, error) {
+		text, _ := ref.Get("keyVault").Get("id").Text()
+		secret, _ := ref.Get("secretName").Text()
+		version, _ := ref.Get("secretVersion").Text()
+		vault, err := ids.Parse(text)
+		if err != nil || secret == "" || !strings.EqualFold(vault.Type(), "Microsoft.KeyVault/vaults") {
+			return nil, azerr.InvalidRequestContent(fmt.Sprintf("The reference of the parameter '%s' must have the members 'keyVault.id' and 'secretName'. Path 'properties.parameters.%s', line %d, position %d", name, name, ref.Line, ref.Column))
+		}
+		if e.secrets == nil {
+			return nil, &azerr.Error{Status: 400, Code: "KeyVaultParameterReferenceSecretRetrieveFailed", Target: text,
+				Message: fmt.Sprintf("The secret of KeyVault parameter '%s' cannot be retrieved: references to a vault's secrets are not supported.", name)}
+		}
+		v, err := e.secrets.ParameterSecret(ctx, req.Principal, vault, secret, version)
+		if err != nil {
+			return nil, err
+		}
+		return &relaxed.Node{Line: ref.Line, Column: ref.Column, Scalar: v}, nil
+	}
+}
