@@ -85,7 +85,7 @@ func (e *echo) Handle(ctx context.Context, req *provider.Request) (*provider.Res
 	}
 	return &provider.Response{Status: http.StatusOK, Header: http.Header{"Etag": {`"1"`}}, Body: map[string]any{
 		"id": req.ID.String(), "type": req.ID.Type(), "action": req.Action, "version": req.APIVersion, "shape": req.Shape,
-		"method": req.Method, "body": string(req.Body), "location": req.GroupLocation, "firstParty": req.Principal.FirstParty,
+		"method": req.Method, "body": string(req.Body), "location": req.GroupLocation, "firstParty": req.Principal.FirstParty, "token": req.Header.Get("Authorization"),
 	}}, nil
 }
 
@@ -226,6 +226,9 @@ func TestAdmits(t *testing.T) {
 			}
 			if got := h.auth.last(); got != tt.asked {
 				t.Errorf("asked for %q, want %q", got, tt.asked)
+			}
+			if a.json["token"] != "" {
+				t.Error("the provider sees the token")
 			}
 			if a.json["firstParty"] != "" {
 				t.Error("first-party authority came from outside")

@@ -64,7 +64,7 @@ func (f *Front) parse(r *http.Request, info wire.Request) (provider.Request, err
 		return provider.Request{}, azerr.InvalidQueryParameter("query", r.URL.RawQuery, "the query string is malformed").Because(err)
 	}
 	req := provider.Request{
-		Method: r.Method, APIVersion: queryValue(query, "api-version"), Query: query, Header: r.Header,
+		Method: r.Method, APIVersion: queryValue(query, "api-version"), Query: query, Header: withoutCredentials(r.Header),
 		BaseURL: "https://" + r.Host, RequestID: info.ID, CorrelationID: info.CorrelationID,
 	}
 	if r.Host == "" {
@@ -79,6 +79,16 @@ func (f *Front) parse(r *http.Request, info wire.Request) (provider.Request, err
 		return req, azerr.InvalidAPIVersionParameter(req.APIVersion, ownVersions()).Because(err)
 	}
 	return req, nil
+}
+
+// withoutCredentials is what a provider sees of the headers: it knows the
+// caller and has no use for a token that it could log or pass on.
+func withoutCredentials(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie", "x-ms-authorization-auxiliary"} {
+		h.Del(name)
+	}
+	return h
 }
 
 // queryValue compares the key without case, as ARM does.

@@ -218,6 +218,11 @@ func (p *rp) delete(ctx context.Context, req *provider.Request) (*provider.Respo
 		if err := p.Identities.DeleteIdentity(ctx, tx, r.ObjectID); err != nil && !errors.Is(err, directory.ErrNotFound) {
 			return err
 		}
+		if p.Assignments != nil {
+			if err := p.Assignments.RemoveScope(tx, r.id().String()); err != nil {
+				return err
+			}
+		}
 		return tx.Delete(bucket, key(req.ID))
 	})
 	if err != nil {

@@ -26,12 +26,21 @@ type Identities interface {
 	DeleteIdentity(ctx context.Context, tx store.Tx, objectID string) error
 }
 
+// Assignments removes the role assignments at and below a scope in the
+// caller's transaction: what is made anew under an old name must not inherit
+// the old one's rights.
+type Assignments interface {
+	RemoveScope(tx store.Tx, scope string) error
+}
+
 // Config is what the provider needs; Log and Now have defaults.
 type Config struct {
 	Store      store.Store
 	Identities Identities
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Assignments may be nil only where nobody can make role assignments.
+	Assignments Assignments
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // New returns the provider of Microsoft.ManagedIdentity.

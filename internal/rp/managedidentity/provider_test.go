@@ -3,12 +3,14 @@ package managedidentity_test
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/provider/providertest"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/directory"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -21,7 +23,8 @@ func open(t *testing.T, h *providertest.House) (*directory.Directory, provider.P
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d, managedidentity.New(managedidentity.Config{Store: h.Store, Identities: d})
+	roles := authz.New(authz.Config{Store: h.Store, Log: slog.New(slog.DiscardHandler)})
+	return d, managedidentity.New(managedidentity.Config{Store: h.Store, Identities: d, Assignments: roles})
 }
 
 func TestSuite(t *testing.T) {

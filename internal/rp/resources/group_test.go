@@ -144,6 +144,9 @@ func TestDeleteGroup(t *testing.T) {
 		if diff := cmp.Diff([]string{"cluster", "vault", "sticky"}, h.log); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
+		if diff := cmp.Diff([]string{sub + "/resourceGroups/rg1"}, h.unassigned); diff != "" {
+			t.Errorf("role assignments removed (-want +got)\n%s", diff)
+		}
 		if a := h.do(t, "GET", sub+"/resourcegroups/rg1"+v, ""); a.status != 404 {
 			t.Errorf("after: %d", a.status)
 		}

@@ -122,6 +122,11 @@ func (p *Provider) runGroupDeletion(ctx context.Context, op *operations.Operatio
 			g.Deleting = ""
 			return scope.PutGroup(tx, g)
 		}
+		if p.Assignments != nil {
+			if err := p.Assignments.RemoveScope(tx, g.ID().String()); err != nil {
+				return fmt.Errorf("remove role assignments: %w", err)
+			}
+		}
 		return scope.DeleteGroup(tx, target.Subscription, target.Group)
 	})
 	if err != nil {

@@ -123,6 +123,13 @@ type house struct {
 	base  *shelf // registered first: used by top
 	top   *shelf
 	log   []string
+	// unassigned are the scopes whose role assignments were removed
+	unassigned []string
+}
+
+func (h *house) RemoveScope(_ store.Tx, scope string) error {
+	h.unassigned = append(h.unassigned, scope)
+	return nil
 }
 
 func newHouse(t *testing.T, s store.Store) *house {
@@ -135,7 +142,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 	h.ops = operations.New(operations.Config{Store: h.store})
 	h.front = arm.New(arm.Config{Store: h.store, Verifier: verifier{}, Authorizer: providertest.Authorizer(), SubscriptionID: subID, TenantID: providertest.TenantID})
 	h.front.Register(h.base, h.top)
-	h.front.Register(resources.New(resources.Config{Store: h.store, Authorizer: providertest.Authorizer(), Operations: h.ops, Registry: h.front, Dispatcher: h.front,
+	h.front.Register(resources.New(resources.Config{Store: h.store, Authorizer: providertest.Authorizer(), Operations: h.ops, Registry: h.front, Dispatcher: h.front, Assignments: h,
 		SubscriptionID: subID, TenantID: providertest.TenantID, Now: time.Now}))
 	t.Cleanup(h.ops.Close)
 	return h

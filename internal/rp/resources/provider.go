@@ -24,6 +24,13 @@ type Registry interface {
 	Providers() []provider.Provider
 }
 
+// Assignments removes the role assignments at and below a scope in the
+// caller's transaction: a group made anew under an old name must not inherit
+// the old one's rights.
+type Assignments interface {
+	RemoveScope(tx store.Tx, scope string) error
+}
+
 // Config is what the provider needs. Only Log, Now and the names have defaults.
 type Config struct {
 	Store      store.Store
@@ -31,8 +38,10 @@ type Config struct {
 	Operations *operations.Manager
 	Registry   Registry
 	Dispatcher provider.Dispatcher
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Assignments may be nil only where nobody can make role assignments.
+	Assignments Assignments
+	Log         *slog.Logger
+	Now         func() time.Time
 
 	SubscriptionID   string
 	SubscriptionName string
