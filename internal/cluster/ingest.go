@@ -50,8 +50,13 @@ func (t *table) ingest(ctx context.Context, batch arrow.RecordBatch) error {
 		return t.afterCrash(changed, seq)
 	}
 	var refused *QueryError
-	if full || errors.As(err, &refused) && refused.Memory {
+	if full {
 		t.s.sealSoon(t)
+	} else if errors.As(err, &refused) && refused.Memory {
+		// All buffers share the child's memory.
+		for _, other := range t.s.allTables() {
+			t.s.sealSoon(other)
+		}
 	}
 	return err
 }

@@ -24,7 +24,8 @@ type Config struct {
 	MaxOpen int
 	// Prelude are statements (macros) run before the settings are locked.
 	Prelude []string
-	// RequireConfinement refuses to start when any layer of confinement is missing.
+	// RequireConfinement refuses to start when a wall is missing, except the
+	// user of its own, which only root can give.
 	RequireConfinement bool
 }
 
@@ -114,9 +115,9 @@ type Confinement struct {
 	Missing     []string
 }
 
-// Complete says whether every wall stands.
+// Complete says whether every wall stands that needs no privilege to raise.
 func (c Confinement) Complete() bool {
-	return c.Landlock && c.Seccomp && c.NoNewPrivs && c.Limits && c.NotDumpable && c.OwnUser
+	return c.Landlock && c.Seccomp && c.NoNewPrivs && c.Limits && c.NotDumpable
 }
 
 // Kind groups the refusals of an engine by what a caller can do about them.

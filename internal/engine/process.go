@@ -131,11 +131,10 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 // admit reports missing walls and refuses the child where they are required.
 func (p *Process) admit(ctx context.Context, c *client, cfg Config) error {
 	walls := c.info.Confinement
-	if walls.Complete() {
-		return nil
+	if len(walls.Missing) > 0 {
+		p.log().WarnContext(ctx, "engine child is not fully confined", "missing", walls.Missing)
 	}
-	p.log().WarnContext(ctx, "engine child is not fully confined", "missing", walls.Missing)
-	if !cfg.RequireConfinement {
+	if walls.Complete() || !cfg.RequireConfinement {
 		return nil
 	}
 	c.Close()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,6 +22,10 @@ import (
 // TestMain makes the test binary its own engine child.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "engine" {
+		if os.Getenv(escapeVariable) != "" {
+			escape()
+			os.Exit(0)
+		}
 		if err := Main(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -76,6 +81,8 @@ func all(t testing.TB, child engine.Child, s engine.Statement) ([]string, error)
 	}
 	return out, rows.Err()
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 func asFault(err error, f **engine.Fault) bool { return errors.As(err, f) }
 
