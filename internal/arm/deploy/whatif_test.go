@@ -1,0 +1,101 @@
+package deploy_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// whatIf returns the changes as "type id" and the whole answer.
+func (r *rig) whatIf(id, body string) ([]string, map[string]any) {
+	r.t.Helper()
+	resp, err := r.do(http.MethodPost, id, "whatIf", body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	got := tree(r.t, resp)
+	if at(got, "status") != "Succeeded" {
+		r.t.Fatal(compact(got))
+	}
+	var list []string
+	for _, ch := range at(got, "properties", "changes").([]any) {
+		rid := at(ch, "resourceId").(string)
+		list = append(list, at(ch, "changeType").(string)+" "+rid[strings.LastIndexByte(rid, '/')+1:])
+	}
+	return list, got
+}
+
+func TestWhatIf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		id := group + deployments + "d1"
+		text := request(doc(`[
+			{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "a", "location": "West Europe", "tags": {"k": "v"}, "properties": {"x": "[parameters('x')]", "list": [{"n": 1}, {"n": 2}]}},
+			{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "b", "properties": {"from": "[concat(toLower('A'), reference('a').x)]", "secret": "[listKeys('a', '2020-01-01').key]"}},
+			{"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "inner", "properties": {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "parameters": {"p": {"value": "[reference('a').x]"}},
+				"template": `+doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "c", "properties": {"y": "[format('<{0}>', parameters('p'))]"}}]`, `, "parameters": {"p": {"type": "string"}}`)+`}}]`,
+			`, "parameters": {"x": {"type": "string", "defaultValue": "one"}}`), "")
+		list, got := r.whatIf(id, text)
+		if diff := cmp.Diff([]string{"Create a", "Create b", "Create c"}, list); diff != "" {
+			t.Fatal(diff)
+		}
+		if after := compact(at(got, "properties", "changes", 1, "after", "properties")); after != `{"from":"[concat('a', reference('a').x)]","secret":"[listKeys('a', '2020-01-01').key]"}` {
+			t.Error(after)
+		}
+		if after := compact(at(got, "properties", "changes", 2, "after", "properties")); after != `{"y":"[format('\u003c{0}\u003e', reference('a').x)]"}` {
+			t.Error(after)
+		}
+		if len(r.front.writes) != 0 {
+			t.Error("what-if wrote", r.front.writes)
+		}
+		text = strings.Replace(text, `, "secret": "[listKeys('a', '2020-01-01').key]"`, "", 1)
+		if d := r.deploy(id, text); at(d, "properties", "provisioningState") != "Succeeded" {
+			t.Fatal(compact(d))
+		}
+		// the same again: no change, references included
+		list, got = r.whatIf(id, text)
+		if diff := cmp.Diff([]string{"NoChange a", "NoChange b", "NoChange c"}, list); diff != "" {
+			t.Errorf("%s\n%s", diff, compact(got))
+		}
+		// another value runs through the references
+		list, got = r.whatIf(id, strings.Replace(text, `"parameters": {}`, `"parameters": {"x": {"value": "two"}}`, 1))
+		if diff := cmp.Diff([]string{"Modify a", "Modify b", "Modify c"}, list); diff != "" {
+			t.Error(diff)
+		}
+		if d := compact(at(got, "properties", "changes", 2, "delta")); d != `[{"after":"\u003ctwo\u003e","before":"\u003cone\u003e","path":"properties.y","propertyChangeType":"Modify"}]` {
+			t.Error(d)
+		}
+		// arrays by index, tags as a whole, what is left out stays
+		list, got = r.whatIf(id, request(doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "a", "location": "westeurope", "tags": {"other.tag": "v"}, "properties": {"list": [{"n": 1}, {"n": 3}, {"n": 4}]}}]`, ""), ""))
+		if diff := cmp.Diff([]string{"Modify a", "Ignore b", "Ignore c"}, sortTail(list)); diff != "" {
+			t.Error(diff)
+		}
+		want := `[{"children":[{"children":[{"after":3,"before":2,"path":"n","propertyChangeType":"Modify"}],"path":"1","propertyChangeType":"Modify"},` +
+			`{"after":{"n":4},"path":"2","propertyChangeType":"Create"}],"path":"properties.list","propertyChangeType":"Array"},` +
+			`{"before":"v","path":"tags.k","propertyChangeType":"Delete"},{"after":"v","path":"tags['other.tag']","propertyChangeType":"Create"}]`
+		if diff := cmp.Diff(want, compact(at(got, "properties", "changes", 0, "delta"))); diff != "" {
+			t.Error(diff)
+		}
+		// complete mode deletes, and ids alone suffice
+		list, got = r.whatIf(id, strings.Replace(strings.Replace(request(doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "a", "properties": {}}]`, ""), ""), "Incremental", "Complete", 1), `{"mode"`, `{"whatIfSettings": {"resultFormat": "ResourceIdOnly"}, "mode"`, 1))
+		if diff := cmp.Diff([]string{"Deploy a", "Delete b", "Delete c"}, sortTail(list)); diff != "" {
+			t.Error(diff)
+		}
+		if at(got, "properties", "changes", 0, "after") != nil {
+			t.Error(compact(got))
+		}
+	})
+}
+
+// sortTail orders the resources that come from a map.
+func sortTail(list []string) []string {
+	if len(list) == 3 && list[1] > list[2] {
+		list[1], list[2] = list[2], list[1]
+	}
+	return list
+}
