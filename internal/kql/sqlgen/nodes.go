@@ -1,0 +1,256 @@
+package sqlgen
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/kql/plan"
+	"github.com/kustos-io/kustos/internal/kql/types"
+)
+
+// node writes a relational node as a SELECT.
+func (g *Generator) node(n plan.Node) (string, error) {
+	s, err := g.write(n)
+	if err != nil {
+		return "", err
+	}
+	if g.size += len(s) / 64; g.size > maxSQL || len(s) > maxSQL {
+		return "", errorf("the query is too complex once its let statements are expanded")
+	}
+	return s, nil
+}
+
+func (g *Generator) write(n plan.Node) (string, error) {
+	switch n := n.(type) {
+	case *plan.Table:
+		return g.table(n), nil
+	case *plan.Values:
+		return g.valuesTable(n)
+	case *plan.Range:
+		return g.d.Range(g, n)
+	case *plan.Project:
+		items, err := g.items(n.Items)
+		if err != nil {
+			return "", err
+		}
+		if len(items) == 0 {
+			items = []string{"1 AS none"}
+		}
+		sql := "SELECT " + strings.Join(items, ", ")
+		if n.In == nil {
+			return sql, nil
+		}
+		return g.from(sql, n.In)
+	case *plan.Extend:
+		items, err := g.items(n.Items)
+		if err != nil {
+			return "", err
+		}
+		return g.from("SELECT *, "+strings.Join(items, ", "), n.In)
+	case *plan.Filter:
+		in, err := g.from("SELECT *", n.In)
+		if err != nil {
+			return "", err
+		}
+		pred, err := g.d.Predicate(g, n.Pred)
+		return in + " WHERE " + pred, err
+	case *plan.Aggregate:
+		return g.aggregate(n)
+	case *plan.Join:
+		return g.join(n)
+	case *plan.Union:
+		parts := make([]string, len(n.Parts))
+		for i, p := range n.Parts {
+			s, err := g.node(p)
+			if err != nil {
+				return "", err
+			}
+			parts[i] = s
+		}
+		return strings.Join(parts, " UNION ALL "), nil
+	case *plan.Limit:
+		in, err := g.from("SELECT *", n.In)
+		if err != nil {
+			return "", err
+		}
+		if len(n.Order) > 0 {
+			in += " ORDER BY " + g.d.OrderBy(n.Order)
+		}
+		count, err := g.Expr(n.N)
+		return in + " LIMIT " + count, err
+	case *plan.FirstPerKey:
+		in, err := g.from("SELECT *", n.In)
+		if err != nil {
+			return "", err
+		}
+		keys, err := g.Exprs(n.Keys)
+		if err != nil {
+			return "", err
+		}
+		over := "PARTITION BY " + strings.Join(keys, ", ")
+		if len(n.Order) > 0 {
+			over += " ORDER BY " + g.d.OrderBy(n.Order)
+		}
+		return in + " QUALIFY row_number() OVER (" + over + ") = 1", nil
+	case *plan.Window:
+		items := make([]string, len(n.Items))
+		for i, w := range n.Items {
+			s, err := g.d.Window(g, w)
+			if err != nil {
+				return "", err
+			}
+			items[i] = s + " AS " + Name(w.ID)
+		}
+		return g.from("SELECT *, "+strings.Join(items, ", "), n.In)
+	case *plan.Expand:
+		in, err := g.node(n.In)
+		if err != nil {
+			return "", err
+		}
+		return g.d.Expand(g, n, in)
+	case *plan.Shared:
+		name, err := g.cte(n, func() (string, error) { return g.node(n.In) })
+		return "SELECT * FROM " + name, err
+	}
+	return "", errorf("BUG: a plan node of unknown kind %T", n)
+}
+
+func (g *Generator) from(sel string, in plan.Node) (string, error) {
+	s, err := g.node(in)
+	return sel + " FROM (" + s + ") AS t", err
+}
+
+func (g *Generator) items(list []plan.Item) ([]string, error) {
+	out := make([]string, len(list))
+	for i, it := range list {
+		s, err := g.Expr(it.Expr)
+		if err != nil {
+			return nil, err
+		}
+		if name := Name(it.ID); s != name {
+			s = "CAST(" + s + " AS " + g.d.Type(it.Typ) + ") AS " + name
+		}
+		out[i] = s
+	}
+	return out, nil
+}
+
+func (g *Generator) table(t *plan.Table) string {
+	place := ""
+	for _, u := range g.tables {
+		if u.Ref == t.Ref {
+			place = u.Placeholder
+		}
+	}
+	if place == "" {
+		place = "{{table:" + strconv.Itoa(len(g.tables)) + "}}"
+		g.tables = append(g.tables, Use{Placeholder: place, Ref: t.Ref})
+	}
+	cols := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		cols[i] = c.Physical + " AS " + Name(c.ID)
+	}
+	if len(cols) == 0 {
+		cols = []string{"1 AS none"}
+	}
+	return "SELECT " + strings.Join(cols, ", ") + " FROM " + place + " AS t"
+}
+
+func (g *Generator) valuesTable(v *plan.Values) (string, error) {
+	cols := make([]string, len(v.Columns))
+	names := make([]string, len(v.Columns))
+	for i, c := range v.Columns {
+		names[i] = Name(c.ID)
+		cols[i] = "CAST(" + names[i] + " AS " + g.d.Type(c.Typ) + ") AS " + names[i]
+	}
+	rows := make([]string, 0, len(v.Rows))
+	for _, r := range v.Rows {
+		cells, err := g.Exprs(r)
+		if err != nil {
+			return "", err
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM (VALUES "
+	if len(rows) == 0 {
+		return sql + "(" + strings.TrimSuffix(strings.Repeat("NULL, ", len(cols)), ", ") + ")) AS t(" + strings.Join(names, ", ") + ") WHERE false", nil
+	}
+	return sql + strings.Join(rows, ", ") + ") AS t(" + strings.Join(names, ", ") + ")", nil
+}
+
+func (g *Generator) aggregate(a *plan.Aggregate) (string, error) {
+	keys, err := g.items(a.Keys)
+	if err != nil {
+		return "", err
+	}
+	items := append([]string(nil), keys...)
+	var outs []string
+	for _, k := range a.Keys {
+		outs = append(outs, Name(k.ID))
+	}
+	packed := false
+	for _, f := range a.Aggs {
+		s, err := g.d.Aggregate(g, f)
+		if err != nil {
+			return "", err
+		}
+		if len(f.Outs) == 0 {
+			items = append(items, "CAST("+s+" AS "+g.d.Type(f.Typ)+") AS "+Name(f.ID))
+			outs = append(outs, Name(f.ID))
+			continue
+		}
+		packed = true
+		items = append(items, s+" AS "+Name(f.ID))
+		for i, o := range f.Outs {
+			x := Name(f.ID) + ".s" + strconv.Itoa(i)
+			if o.Typ == types.String {
+				x = "coalesce(" + x + ", '')"
+			}
+			outs = append(outs, x+" AS "+Name(o.ID))
+		}
+	}
+	sql, err := g.from("SELECT "+strings.Join(items, ", "), a.In)
+	if err != nil {
+		return "", err
+	}
+	if len(a.Keys) > 0 {
+		place := make([]string, len(a.Keys))
+		for i := range a.Keys {
+			place[i] = strconv.Itoa(i + 1)
+		}
+		sql += " GROUP BY " + strings.Join(place, ", ")
+	}
+	if packed {
+		sql = "SELECT " + strings.Join(outs, ", ") + " FROM (" + sql + ") AS t"
+	}
+	return sql, nil
+}
+
+func (g *Generator) join(j *plan.Join) (string, error) {
+	l, err := g.node(j.Left)
+	if err != nil {
+		return "", err
+	}
+	r, err := g.node(j.Right)
+	if err != nil {
+		return "", err
+	}
+	on := make([]string, len(j.On))
+	for i, o := range j.On {
+		a, err := g.Expr(o.Left)
+		if err != nil {
+			return "", err
+		}
+		b, err := g.Expr(o.Right)
+		if err != nil {
+			return "", err
+		}
+		on[i] = a + " = " + b
+	}
+	kind := map[string]string{"inner": "JOIN", "leftouter": "LEFT JOIN", "rightouter": "RIGHT JOIN", "fullouter": "FULL JOIN",
+		"leftsemi": "SEMI JOIN", "leftanti": "ANTI JOIN"}[j.Kind]
+	if kind == "" {
+		return "", errorf("BUG: a join of unknown kind %s", j.Kind)
+	}
+	return "SELECT * FROM (" + l + ") AS l " + kind + " (" + r + ") AS r ON " + strings.Join(on, " AND "), nil
+}
