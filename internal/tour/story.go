@@ -262,7 +262,7 @@ func (s *story) asked(ctx context.Context) (string, error) {
 	}
 	parts := make([]string, len(rows))
 	for i, r := range rows {
-		parts[i] = fmt.Sprint(r...)
+		parts[i] = strings.TrimSuffix(fmt.Sprintln(r...), "\n")
 	}
 	return strings.Join(parts, "; "), nil
 }
@@ -355,8 +355,8 @@ func (s *story) revoke(ctx context.Context) (string, error) {
 	}
 	_, err = s.asked(ctx)
 	var refused *client.RefusedError
-	if !errors.As(err, &refused) || refused.Status/100 != 4 {
-		return "", fmt.Errorf("the question was not refused: %w", err)
+	if !errors.As(err, &refused) || refused.Status != http.StatusPreconditionFailed {
+		return "", fmt.Errorf("the question was not refused with 412: %w", err)
 	}
 	s.evidence.refusal = refused.Error()
 	return fmt.Sprintf("HTTP %d %s", refused.Status, refused.Code), nil

@@ -1,0 +1,35 @@
+// Command kustos is the one binary: the server, its engine child, and the
+// commands that speak to a running server.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/engine/duckdb"
+	"github.com/kustos-io/kustos/internal/inspect"
+	"github.com/kustos-io/kustos/internal/server"
+	"github.com/kustos-io/kustos/internal/tour"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := cli.Root(cli.Deps{
+		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, Tour: tour.Run,
+		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
+	}).ExecuteContext(ctx)
+	stop()
+	var exit *cli.ExitError
+	switch {
+	case errors.As(err, &exit):
+		os.Exit(exit.Code)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "kustos:", err)
+		os.Exit(1)
+	}
+}

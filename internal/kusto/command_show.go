@@ -1,0 +1,254 @@
+package kusto
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/kql/types"
+	"github.com/kustos-io/kustos/internal/kusto/command"
+	"github.com/kustos-io/kustos/internal/wire"
+)
+
+// cols are columns of one type.
+func cols(t types.Type, names ...string) []column {
+	out := make([]column, len(names))
+	for i, n := range names {
+		out[i] = column{n, t}
+	}
+	return out
+}
+
+func join(parts ...[]column) []column {
+	var out []column
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// visible are the databases whose metadata the caller may see.
+func (h *Handler) visible(ctx context.Context, c *call) ([]catalog.Database, error) {
+	all, err := h.runtime.Databases(ctx, c.cluster.ID)
+	if err != nil {
+		return nil, err
+	}
+	var out []catalog.Database
+	for _, db := range all {
+		if c.access.may(needShow, db.Name) {
+			out = append(out, db)
+		}
+	}
+	return out, nil
+}
+
+func (h *Handler) show(ctx context.Context, c *call, req request, what command.What) (tableResult, error) {
+	switch what {
+	case command.Version:
+		return tableResult{
+			columns: []column{{"BuildVersion", types.String}, {"BuildTime", types.DateTime}, {"ServiceType", types.String}, {"ProductVersion", types.String}, {"ServiceOffering", types.String}},
+			rows:    [][]any{{h.version, wire.Time(h.started), "Engine", "Kustos " + h.version, `{"Type":"Kustos"}`}},
+		}, nil
+	case command.Cluster:
+		return tableResult{
+			columns: join(cols(types.String, "NodeId", "Address", "Name"), cols(types.DateTime, "StartTime"), cols(types.Bool, "IsAdmin"),
+				cols(types.Long, "MachineTotalMemory", "MachineAvailableMemory"), cols(types.Int, "ProcessorCount"), cols(types.String, "EnvironmentDescription")),
+			rows: [][]any{{"Kustos", c.cluster.URI, c.cluster.Name, wire.Time(h.started), true, nil, nil, runtime.NumCPU(), "{}"}},
+		}, nil
+	case command.Databases, command.DatabasesDetails, command.DatabasesIdentity:
+		return h.showDatabases(ctx, c, req, what)
+	case command.DatabasesSchema, command.SchemaAsJSON:
+		dbs, err := h.visible(ctx, c)
+		if err != nil {
+			return tableResult{}, err
+		}
+		if what == command.SchemaAsJSON {
+			return h.schemaJSON(ctx, c, dbs)
+		}
+		return h.schemaRows(ctx, c, dbs)
+	}
+	database, err := h.database(ctx, c, req.Database)
+	if err != nil {
+		return tableResult{}, err
+	}
+	if err := c.access.require(needShow, database); err != nil {
+		return tableResult{}, err
+	}
+	switch what {
+	case command.Tables, command.TablesDetails:
+		return h.showTables(ctx, c, database, what == command.TablesDetails)
+	case command.Functions: // stored functions are not built, so a database has none
+		return tableResult{columns: cols(types.String, "Name", "Parameters", "Body", "Folder", "DocString")}, nil
+	case command.MaterializedViews:
+		return tableResult{columns: join(cols(types.String, "Name", "SourceTable", "Query"), cols(types.DateTime, "MaterializedTo", "LastRun"), cols(types.String, "LastRunResult"),
+			cols(types.Bool, "IsHealthy", "IsEnabled"), cols(types.String, "Folder", "DocString"), cols(types.Bool, "AutoUpdateSchema"), cols(types.DateTime, "EffectiveDateTime"),
+			cols(types.TimeSpan, "Lookback"), cols(types.String, "LookbackColumn"))}, nil
+	case command.ExternalTables:
+		return tableResult{columns: join(cols(types.String, "TableName", "TableType", "Folder", "DocString", "Properties"), cols(types.Dynamic, "ConnectionStrings", "Partitions"), cols(types.String, "PathFormat"))}, nil
+	}
+	panic("BUG: no executor for .show " + string(what))
+}
+
+func (h *Handler) showDatabases(ctx context.Context, c *call, req request, what command.What) (tableResult, error) {
+	dbs, err := h.visible(ctx, c)
+	if err != nil {
+		return tableResult{}, err
+	}
+	base := join(cols(types.String, "DatabaseName", "PersistentStorage", "Version"), cols(types.Bool, "IsCurrent"), cols(types.String, "DatabaseAccessMode", "PrettyName"))
+	var out tableResult
+	switch what {
+	case command.DatabasesIdentity:
+		out.columns = join(base, cols(types.Bool, "CurrentUserIsUnrestrictedViewer"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo"))
+	case command.DatabasesDetails:
+		out.columns = join(base, cols(types.String, "AuthorizedPrincipals", "RetentionPolicy", "MergePolicy"), cols(types.Bool, "ReservedSlot1"),
+			cols(types.String, "CachingPolicy", "ShardingPolicy", "StreamingIngestionPolicy", "IngestionBatchingPolicy"), cols(types.Real, "TotalSize"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo"))
+	default:
+		out.columns = join(base, cols(types.Bool, "ReservedSlot1"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo", "SuspensionState"))
+	}
+	for _, db := range dbs {
+		row := []any{db.Name, "", "v1.0", strings.EqualFold(db.Name, req.Database), "ReadWrite", ""}
+		switch what {
+		case command.DatabasesIdentity:
+			row = append(row, c.access.may(needRead, db.Name), db.ID, "")
+		case command.DatabasesDetails:
+			policies := map[catalog.PolicyKind]string{}
+			for _, kind := range policyKinds() {
+				if policies[kind], err = h.policyText(ctx, c, db.Name, "", kind); err != nil {
+					return tableResult{}, err
+				}
+			}
+			size, err := h.databaseSize(ctx, c, db.Name)
+			if err != nil {
+				return tableResult{}, err
+			}
+			row = append(row, "", policies[catalog.PolicyRetention], "null", nil, policies[catalog.PolicyCaching], "null", policies[catalog.PolicyStreamingIngestion],
+				policies[catalog.PolicyIngestionBatching], size, db.ID, "")
+		default:
+			row = append(row, nil, db.ID, "", "")
+		}
+		out.rows = append(out.rows, row)
+	}
+	return out, nil
+}
+
+func (h *Handler) databaseSize(ctx context.Context, c *call, database string) (float64, error) {
+	tables, err := h.runtime.Tables(ctx, c.cluster.ID, database)
+	if err != nil {
+		return 0, err
+	}
+	var total float64
+	for _, t := range tables {
+		stats, err := h.runtime.TableStats(ctx, c.cluster.ID, database, t.Name)
+		if err != nil {
+			return 0, err
+		}
+		total += float64(stats.StoredBytes)
+	}
+	return total, nil
+}
+
+// schemaRows is one row for each database, table and column.
+func (h *Handler) schemaRows(ctx context.Context, c *call, dbs []catalog.Database) (tableResult, error) {
+	out := tableResult{columns: join(cols(types.String, "DatabaseName", "TableName", "ColumnName", "ColumnType"), cols(types.Bool, "IsDefaultTable", "IsDefaultColumn"),
+		cols(types.String, "PrettyName", "Version", "Folder", "DocString"))}
+	for _, db := range dbs {
+		out.rows = append(out.rows, []any{db.Name, "", "", "", false, false, "", "v1.0", "", ""})
+		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		if err != nil {
+			return out, err
+		}
+		for _, t := range tables {
+			out.rows = append(out.rows, []any{db.Name, t.Name, "", "", false, false, "", "", t.Folder, t.DocString})
+			for _, col := range schemaColumns(t) {
+				out.rows = append(out.rows, []any{db.Name, t.Name, col.Name, col.Type, false, false, "", "", "", col.DocString})
+			}
+		}
+	}
+	return out, nil
+}
+
+// schemaJSON is what editors and Grafana read.
+func (h *Handler) schemaJSON(ctx context.Context, c *call, dbs []catalog.Database) (tableResult, error) {
+	all := map[string]databaseSchema{}
+	for _, db := range dbs {
+		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		if err != nil {
+			return tableResult{}, err
+		}
+		all[db.Name] = schemaOf(db.Name, tables)
+	}
+	text := mustJSON(map[string]any{"Plugins": []any{}, "Databases": all})
+	return tableResult{columns: cols(types.String, "DatabaseSchema"), rows: [][]any{{string(text)}}}, nil
+}
+
+func (h *Handler) showDatabase(ctx context.Context, c *call, req request, cmd command.ShowDatabase) (tableResult, error) {
+	name := cmd.Name
+	if name == "" {
+		name = req.Database
+	}
+	database, err := h.database(ctx, c, name)
+	if err != nil {
+		return tableResult{}, err
+	}
+	if err := c.access.require(needShow, database); err != nil {
+		return tableResult{}, err
+	}
+	dbs := []catalog.Database{{Name: database}}
+	switch cmd.Form {
+	case "schema":
+		return h.schemaRows(ctx, c, dbs)
+	case "schema as json":
+		return h.schemaJSON(ctx, c, dbs)
+	case "principals":
+		return h.showPrincipals(ctx, c, database)
+	}
+	out := tableResult{columns: cols(types.String, "DatabaseSchemaScript")}
+	tables, err := h.runtime.Tables(ctx, c.cluster.ID, database)
+	for _, t := range tables {
+		out.rows = append(out.rows, []any{createScript(t)})
+	}
+	return out, err
+}
+
+// createScript is the command that makes the table again.
+func createScript(t catalog.Table) string {
+	parts := make([]string, len(t.Columns))
+	for i, col := range t.Columns {
+		parts[i] = "['" + strings.ReplaceAll(col.Name, "'", `\'`) + "']:" + string(col.Type)
+	}
+	text := ".create-merge table ['" + strings.ReplaceAll(t.Name, "'", `\'`) + "'] (" + strings.Join(parts, ", ") + ")"
+	if t.Folder != "" || t.DocString != "" {
+		text += " with (folder = " + quoted(t.Folder) + ", docstring = " + quoted(t.DocString) + ")"
+	}
+	return text
+}
+
+func (h *Handler) showPrincipals(ctx context.Context, c *call, database string) (tableResult, error) {
+	grants, err := h.runtime.Grants(ctx, c.cluster.ID)
+	out := tableResult{columns: cols(types.String, "Role", "PrincipalType", "PrincipalDisplayName", "PrincipalObjectId", "PrincipalFQN", "Notes", "RoleAssignmentIdentifier")}
+	for _, g := range grants {
+		role := "Database " + database + " " + g.Role
+		if g.Scope == catalog.ScopeCluster {
+			role = g.Role
+		} else if !strings.EqualFold(g.Database, database) {
+			continue
+		}
+		out.rows = append(out.rows, []any{role, "AAD " + g.PrincipalType, g.Name, g.ObjectID, "aadapp=" + g.AppID + ";" + g.TenantID, "", g.ID})
+	}
+	return out, err
+}
+
+func policyKinds() []catalog.PolicyKind {
+	return []catalog.PolicyKind{catalog.PolicyStreamingIngestion, catalog.PolicyRetention, catalog.PolicyCaching, catalog.PolicyIngestionBatching}
+}
+
+// policyText is a policy's JSON, "null" when it was never set.
+func (h *Handler) policyText(ctx context.Context, c *call, database, table string, kind catalog.PolicyKind) (string, error) {
+	body, err := h.runtime.TablePolicy(ctx, c.cluster.ID, database, table, kind)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return "null", nil
+	}
+	return string(body), err
+}

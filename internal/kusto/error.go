@@ -1,0 +1,192 @@
+package kusto
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/cluster"
+	"github.com/kustos-io/kustos/internal/kql"
+	"github.com/kustos-io/kustos/internal/wire"
+)
+
+// Error is a data-plane error in the Kusto envelope ("OneApi error").
+type Error struct {
+	Status    int
+	Code      string // "General_BadRequest", "BadRequest_EntityNotFound", "Forbidden" …
+	Type      string // .NET exception type, which SDKs print
+	Message   string // what SDKs show as @message
+	Permanent bool   // false invites a retry
+	Inner     *Inner
+	cause     error
+}
+
+// Inner is a syntax or semantic error with its position.
+type Inner struct {
+	Code    string // "SYN0002", "SEM0100"
+	Type    string
+	Message string
+	Line    int // 1-based, 0 when unknown
+	Pos     int // 0-based offset in the text, -1 when unknown
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func (e *Error) Unwrap() error { return e.cause }
+
+func badRequest(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "General_BadRequest", Type: "Kusto.Data.Exceptions.KustoBadRequestException",
+		Message: "Request is invalid and cannot be processed: " + fmt.Sprintf(format, args...), Permanent: true}
+}
+
+func entityNotFound(kind, name string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "BadRequest_EntityNotFound", Type: "Kusto.DataNode.Exceptions.EntityNotFoundException",
+		Message: fmt.Sprintf("Entity ID '%s' of kind '%s' was not found.", name, kind), Permanent: true}
+}
+
+func entityExists(kind, name string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "BadRequest_EntityNameAlreadyExists", Type: "Kusto.Data.Exceptions.EntityNameAlreadyExistsException",
+		Message: fmt.Sprintf("Entity name '%s' of kind '%s' already exists.", name, kind), Permanent: true}
+}
+
+func databaseNotFound(name string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "BadRequest_DatabaseNotExist", Type: "Kusto.Data.Exceptions.DatabaseNotFoundException",
+		Message: fmt.Sprintf("Database '%s' could not be found.", name), Permanent: true}
+}
+
+func forbidden(principal, need, entity string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "Forbidden", Type: "Kusto.DataNode.Exceptions.UnauthorizedAccessException",
+		Message: fmt.Sprintf("Principal '%s' is not authorized to %s %s.", principal, need, entity), Permanent: true}
+}
+
+func tooLarge(limit int64) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "BadRequest_MessageTooLarge", Type: "Kusto.Data.Exceptions.KustoBadRequestException",
+		Message: fmt.Sprintf("The request body is larger than the limit of %d bytes.", limit), Permanent: true}
+}
+
+// asError turns any error into the data plane's wire error; this is the only
+// place where that happens. Internal causes stay in the log.
+func asError(err error) *Error {
+	var own *Error
+	var compile *kql.Error
+	var suspended *cluster.SuspendedError
+	var query *cluster.QueryError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &compile):
+		return compileError(compile)
+	case errors.As(err, &suspended):
+		return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Type: "Kusto.DataNode.Exceptions.ClusterSuspendedException",
+			Message: "The cluster is suspended because its customer-managed key is not available: " + suspended.Reason, Permanent: true, cause: err}
+	case errors.Is(err, cluster.ErrNotRunning):
+		return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Type: "Kusto.DataNode.Exceptions.ClusterSuspendedException",
+			Message: "The cluster is not running.", Permanent: true, cause: err}
+	case errors.As(err, &query):
+		e := badRequest("%s", query.Message)
+		if query.Memory {
+			e = &Error{Status: http.StatusBadRequest, Code: "LimitsExceeded", Type: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
+				Message: "Query execution lacks memory resources to complete (80DA0001): " + query.Message, Permanent: false}
+		}
+		e.cause = err
+		return e
+	case errors.Is(err, cluster.ErrSchema):
+		e := badRequest("%s", err)
+		e.cause = err
+		return e
+	case errors.Is(err, cluster.ErrEngine):
+		return &Error{Status: 520, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
+			Message: "The query engine of this cluster stopped while it served the request; it has been started again. Retry the request.", cause: err}
+	case errors.Is(err, catalog.ErrNotFound):
+		e := entityNotFound("Entity", "")
+		e.Message, e.cause = "The entity was not found.", err
+		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Status: http.StatusGatewayTimeout, Code: "Timeout", Type: "Kusto.Data.Exceptions.KustoServiceTimeoutException",
+			Message: "Request aborted because it ran longer than its server timeout.", Permanent: false, cause: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Status: http.StatusBadRequest, Code: "QueryCancelled", Type: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureException",
+			Message: "Query execution was cancelled (80DA0006).", Permanent: false, cause: err}
+	case errors.Is(err, wire.ErrTooLarge):
+		return tooLarge(maxBody)
+	}
+	return &Error{Status: http.StatusInternalServerError, Code: "General_InternalServerError", Type: "Kusto.Data.Exceptions.KustoServiceException",
+		Message: "An internal service error occurred. The activity id is in the x-ms-activity-id header.", Permanent: false, cause: err}
+}
+
+func compileError(e *kql.Error) *Error {
+	kind, typ := "Semantic error", "Kusto.Data.Exceptions.SemanticException"
+	if e.Kind == kql.Syntax {
+		kind, typ = "Syntax error", "Kusto.Data.Exceptions.SyntaxException"
+	}
+	text := fmt.Sprintf("%s: %s: %s", kind, e.Code, e.Message)
+	if e.Line > 0 {
+		text += fmt.Sprintf(" [line:position=%d:%d]", e.Line, e.Column)
+	}
+	out := badRequest("%s", text)
+	out.Inner = &Inner{Code: e.Code, Type: typ, Message: text, Line: e.Line, Pos: e.Offset}
+	return out
+}
+
+// oneAPI is the error object of the envelope. Field order follows the service.
+type oneAPI struct {
+	Code      string        `json:"code"`
+	Message   string        `json:"message"`
+	Type      string        `json:"@type"`
+	AtMessage string        `json:"@message"`
+	Context   oneAPIContext `json:"@context"`
+	Permanent bool          `json:"@permanent"`
+	Inner     *oneAPIInner  `json:"innererror,omitempty"`
+}
+
+type oneAPIContext struct {
+	Timestamp        string `json:"timestamp"`
+	ServiceAlias     string `json:"serviceAlias"`
+	ClientRequestID  string `json:"clientRequestId"`
+	ActivityID       string `json:"activityId"`
+	SubActivityID    string `json:"subActivityId"`
+	ActivityType     string `json:"activityType"`
+	ParentActivityID string `json:"parentActivityId"`
+	ActivityStack    string `json:"activityStack"`
+}
+
+type oneAPIInner struct {
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	Type         string `json:"@type"`
+	AtMessage    string `json:"@message"`
+	Permanent    bool   `json:"@permanent"`
+	ErrorCode    string `json:"@errorCode"`
+	ErrorMessage string `json:"@errorMessage"`
+	Line         int    `json:"@line,omitempty"`
+	Pos          *int   `json:"@pos,omitempty"`
+}
+
+func (e *Error) wire(a activity, now time.Time) map[string]oneAPI {
+	short := "Request is invalid and cannot be executed."
+	if e.Status != http.StatusBadRequest {
+		short = e.Message
+	}
+	out := oneAPI{Code: e.Code, Message: short, Type: e.Type, AtMessage: e.Message, Permanent: e.Permanent,
+		Context: oneAPIContext{Timestamp: wire.Time(now), ServiceAlias: a.Cluster, ClientRequestID: a.ClientRequestID, ActivityID: a.ID,
+			SubActivityID: a.ID, ActivityType: a.Kind, ParentActivityID: a.ID, ActivityStack: "(Activity stack: CRID=" + a.ClientRequestID + " ARID=" + a.ID + ")"}}
+	if e.Inner != nil {
+		out.Inner = &oneAPIInner{Code: e.Inner.Code, Message: e.Inner.Message, Type: e.Inner.Type, AtMessage: e.Inner.Message, Permanent: true,
+			ErrorCode: e.Inner.Code, ErrorMessage: e.Inner.Message, Line: e.Inner.Line}
+		if e.Inner.Pos >= 0 {
+			out.Inner.Pos = &e.Inner.Pos
+		}
+	}
+	return map[string]oneAPI{"error": out}
+}
+
+// activity identifies one request in headers, errors and logs.
+type activity struct {
+	ID              string // x-ms-activity-id, fresh
+	ClientRequestID string
+	Cluster         string
+	Kind            string // "DN.RunQuery", "DN.AdminCommand", "DN.StreamingIngest"
+}

@@ -1,0 +1,236 @@
+package kusto
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/wire"
+)
+
+// maxBody bounds a query or command request; .ingest inline carries its data in it.
+const maxBody = 64 << 20
+
+// request is the body of a query or command.
+type request struct {
+	Database   string
+	Text       string
+	Options    options
+	Parameters map[string]string
+}
+
+// options are the request options this server acts on; every other one is ignored.
+type options struct {
+	ServerTimeout    time.Duration // 0: the default of the endpoint
+	NoRequestTimeout bool
+	NoTruncation     bool
+	MaxRecords       int64 // truncationmaxrecords
+	MaxSize          int64 // truncationmaxsize, bytes
+	TakeMaxRecords   int64 // query_take_max_records, 0 for none
+	ReadOnly         bool
+	Now              time.Time // query_now
+	Newlines         bool      // results_v2_newlines_between_frames
+	Fragmented       bool      // results_v2_fragment_primary_tables
+	ErrorPlacement   string    // in_data, end_of_table, end_of_dataset
+	DeferErrors      bool      // deferpartialqueryfailures
+}
+
+const (
+	defaultMaxRecords = 500_000
+	defaultMaxSize    = 64 << 20
+)
+
+// readRequest reads a POST body or GET parameters.
+func readRequest(r *http.Request) (request, error) {
+	if r.Method == http.MethodGet {
+		q := r.URL.Query()
+		return parseRequest(q.Get("db"), q.Get("csl"), json.RawMessage(q.Get("properties")))
+	}
+	body, err := requestBody(r)
+	if err != nil {
+		return request{}, err
+	}
+	defer body.Close()
+	r.Body = body
+	data, err := wire.ReadBody(r, maxBody)
+	if err != nil {
+		return request{}, err
+	}
+	var in struct {
+		DB         *string         `json:"db"`
+		CSL        *string         `json:"csl"`
+		Properties json.RawMessage `json:"properties"`
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return request{}, badRequest("the request body is not valid JSON")
+	}
+	if in.CSL == nil || strings.TrimSpace(*in.CSL) == "" {
+		return request{}, badRequest("the request has no query text ('csl')")
+	}
+	db := ""
+	if in.DB != nil {
+		db = *in.DB
+	}
+	return parseRequest(db, *in.CSL, in.Properties)
+}
+
+// parseRequest reads properties, which is a JSON object or a string holding one.
+func parseRequest(db, text string, props json.RawMessage) (request, error) {
+	out := request{Database: db, Text: text, Options: options{MaxRecords: defaultMaxRecords, MaxSize: defaultMaxSize, ErrorPlacement: "in_data"}}
+	if strings.TrimSpace(text) == "" {
+		return request{}, badRequest("the request has no query text ('csl')")
+	}
+	if len(props) == 0 || string(props) == "null" {
+		return out, nil
+	}
+	if props[0] == '"' {
+		var inner string
+		if err := json.Unmarshal(props, &inner); err != nil {
+			return request{}, badRequest("the request's properties are not valid JSON")
+		}
+		if props = json.RawMessage(inner); strings.TrimSpace(inner) == "" {
+			return out, nil
+		}
+	}
+	var p struct {
+		Options    map[string]json.RawMessage `json:"Options"`
+		Parameters map[string]json.RawMessage `json:"Parameters"`
+	}
+	if err := json.Unmarshal(props, &p); err != nil {
+		return request{}, badRequest("the request's properties are not valid JSON")
+	}
+	out.Options.read(p.Options)
+	out.Parameters = map[string]string{}
+	for name, raw := range p.Parameters {
+		out.Parameters[name] = optionText(raw)
+	}
+	return out, nil
+}
+
+// optionText is a JSON string's content, or any other value's JSON text.
+func optionText(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	return string(raw)
+}
+
+// read takes the known options; what cannot be read is ignored, as the service does.
+func (o *options) read(in map[string]json.RawMessage) {
+	for name, raw := range in {
+		text := optionText(raw)
+		on := strings.EqualFold(text, "true") || text == "1"
+		n, numberErr := strconv.ParseInt(text, 10, 64)
+		number := numberErr == nil && n >= 0
+		switch strings.ToLower(name) {
+		case "servertimeout":
+			if d, ok := parseDuration(text); ok {
+				o.ServerTimeout = d
+			}
+		case "norequesttimeout":
+			o.NoRequestTimeout = on
+		case "notruncation":
+			o.NoTruncation = on
+		case "truncationmaxrecords":
+			if number {
+				o.MaxRecords = n
+			}
+		case "truncationmaxsize":
+			if number {
+				o.MaxSize = n
+			}
+		case "query_take_max_records":
+			if number {
+				o.TakeMaxRecords = n
+			}
+		case "request_readonly", "request_readonly_hardline":
+			o.ReadOnly = o.ReadOnly || on
+		case "query_now":
+			if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+				o.Now = t
+			}
+		case "results_v2_newlines_between_frames":
+			o.Newlines = on
+		case "results_v2_fragment_primary_tables":
+			o.Fragmented = on
+		case "results_error_reporting_placement":
+			o.ErrorPlacement = strings.ToLower(text)
+		case "deferpartialqueryfailures":
+			o.DeferErrors = on
+		}
+	}
+	_, sizeGiven := in["truncationmaxsize"]
+	_, recordsGiven := in["truncationmaxrecords"]
+	if o.NoTruncation && !sizeGiven && !recordsGiven && o.TakeMaxRecords == 0 {
+		o.MaxRecords, o.MaxSize = 0, 0
+	}
+}
+
+// set takes the options that `set` statements of the text give. Limits given
+// twice take the lower value; options that a text may not set are ignored.
+func (o *options) set(text map[string]string) {
+	given := map[string]json.RawMessage{}
+	for name, value := range text {
+		switch strings.ToLower(name) {
+		case "servertimeout", "norequesttimeout", "request_readonly", "request_readonly_hardline", "results_progressive_enabled", "results_v2_fragment_primary_tables":
+			continue
+		}
+		given[name] = mustJSON(value)
+	}
+	before := *o
+	o.read(given)
+	if _, ok := given["truncationmaxrecords"]; ok && before.MaxRecords > 0 {
+		o.MaxRecords = min(o.MaxRecords, before.MaxRecords)
+	}
+	if _, ok := given["truncationmaxsize"]; ok && before.MaxSize > 0 {
+		o.MaxSize = min(o.MaxSize, before.MaxSize)
+	}
+}
+
+// timeout bounds a request: the option, at most an hour, else the default.
+func (o options) timeout(fallback time.Duration) time.Duration {
+	const most = time.Hour
+	switch {
+	case o.NoRequestTimeout:
+		return most
+	case o.ServerTimeout > 0:
+		return min(o.ServerTimeout, most)
+	}
+	return fallback
+}
+
+// parseDuration reads "hh:mm:ss[.f]", "d.hh:mm:ss", Python's "1 day, 0:00:00",
+// and short forms such as "50m".
+func parseDuration(s string) (time.Duration, bool) {
+	var days int
+	if head, tail, ok := strings.Cut(s, ", "); ok {
+		if _, err := fmt.Sscanf(head, "%d day", &days); err != nil {
+			return 0, false
+		}
+		s = tail
+	}
+	if strings.Count(s, ":") != 2 {
+		d, err := time.ParseDuration(s)
+		return d, err == nil && d > 0
+	}
+	parts := strings.Split(s, ":")
+	if d, h, ok := strings.Cut(parts[0], "."); ok {
+		n, err := strconv.Atoi(d)
+		if err != nil {
+			return 0, false
+		}
+		days, parts[0] = n, h
+	}
+	h, err1 := strconv.Atoi(parts[0])
+	m, err2 := strconv.Atoi(parts[1])
+	sec, err3 := strconv.ParseFloat(parts[2], 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return 0, false
+	}
+	d := time.Duration(days)*24*time.Hour + time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec*float64(time.Second))
+	return d, d > 0
+}

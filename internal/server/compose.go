@@ -1,0 +1,185 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/arm"
+	"github.com/kustos-io/kustos/internal/arm/deploy"
+	"github.com/kustos-io/kustos/internal/arm/operations"
+	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/cluster"
+	"github.com/kustos-io/kustos/internal/config"
+	"github.com/kustos-io/kustos/internal/directory"
+	"github.com/kustos-io/kustos/internal/durable"
+	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/envelope/keyvault"
+	"github.com/kustos-io/kustos/internal/kql"
+	"github.com/kustos-io/kustos/internal/kusto"
+	rpauthorization "github.com/kustos-io/kustos/internal/rp/authorization"
+	rpkeyvault "github.com/kustos-io/kustos/internal/rp/keyvault"
+	rpkusto "github.com/kustos-io/kustos/internal/rp/kusto"
+	rpidentity "github.com/kustos-io/kustos/internal/rp/managedidentity"
+	rpresources "github.com/kustos-io/kustos/internal/rp/resources"
+	"github.com/kustos-io/kustos/internal/vault"
+)
+
+// Product is the version that `kustos version` and `.show version` print.
+const Product = "0.1.0"
+
+// DataFormat is the number of the on-disk format; docs/format.md lists the changes.
+const DataFormat = 1
+
+// Run serves one data folder until ctx ends. When it is ready it writes
+// connection.json and prints to out the two lines a person needs next; it logs
+// JSON to errs. It returns nil after a clean stop.
+func Run(ctx context.Context, cfg config.Config, out, errs io.Writer) (err error) {
+	level := slog.LevelInfo
+	if cfg.Debug {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: level}))
+	disableCoreDumps(log)
+	in, err := openInstance(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.close()) }()
+	p, err := compose(ctx, cfg, in, log)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, out)
+}
+
+// parts are the composed planes, bottom-up.
+type parts struct {
+	in         *instance
+	log        *slog.Logger
+	bootstrap  directory.Bootstrap
+	server     *Server
+	operations *operations.Manager
+	runtime    *cluster.Runtime
+	platform   *envelope.Platform
+	vault      *vault.Service
+
+	ready   atomic.Bool // connection.json may be written
+	writing sync.Mutex
+}
+
+// compose builds every part by hand, each from the ones below it. Nothing runs
+// yet but the listeners' sockets, whose addresses the parts need.
+func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Logger) (*parts, error) {
+	p := &parts{in: in, log: log}
+	now := time.Now
+	ca, err := OpenCA(ctx, in.store, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.Replace(filepath.Join(in.dir, caName), ca.PEM(), 0o644); err != nil {
+		return nil, fmt.Errorf("write ca file: %w", err)
+	}
+	p.server, err = Listen(Options{ProxyAddr: cfg.ProxyAddr, DirectAddr: cfg.DirectAddr, CA: ca, WithProxyUser: directory.WithProxyUser, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log})
+	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: now, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if p.bootstrap, err = dir.Bootstrap(ctx); err != nil {
+		return nil, err
+	}
+	err = errors.Join(access.GrantOwner(ctx, p.bootstrap.SubscriptionID, p.bootstrap.ObjectID), access.GrantDirectoryAdministrator(ctx, p.bootstrap.ObjectID))
+	if err != nil {
+		return nil, err
+	}
+	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
+	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Now: now, Log: log, TenantID: dir.TenantID()})
+	// The Kusto side reaches every vault as a client, our own through our own listener.
+	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.server.Client(cfg.AllowedVaultHosts), AllowedHosts: cfg.AllowedVaultHosts, Log: log})
+	if p.platform, err = envelope.NewPlatform(ctx, in.store); err != nil {
+		return nil, err
+	}
+	p.runtime, err = cluster.Open(ctx, cluster.Config{
+		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
+		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
+		ProbeInterval: cfg.KeyProbeInterval, Now: now, Log: log, OnState: p.clusterState,
+	})
+	if err != nil {
+		return nil, err
+	}
+	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()})
+	reader := rpkusto.FirstPartyReader{Front: front, Subscription: dir.SubscriptionID(), TenantID: dir.TenantID()}
+	clusters := rpkusto.New(rpkusto.Config{
+		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Vaults: reader,
+		Keys: customer, Authorizer: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
+	})
+	front.Register(
+		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()}),
+		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Log: log, Now: now}),
+		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, TenantID: dir.TenantID()}),
+		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
+		clusters,
+	)
+	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))
+	p.server.SetPlanes(Planes{
+		Login: dir.LoginHandler(), Graph: dir.GraphHandler(), Identity: dir.IMDSHandler(), ARM: front, Vault: p.vault.Handler(),
+		Kusto: kusto.New(kusto.Config{Runtime: p.runtime, Verifier: dir, Streaming: clusters, TenantID: dir.TenantID(), Version: Product, Started: now(), Now: now, Log: log}),
+	})
+	return p, nil
+}
+
+// clusterState opens the loopback listener of a cluster that runs and closes
+// that of one that does not, and rewrites connection.json.
+func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
+	host := hostOf(spec.URI)
+	if phase != cluster.Running {
+		p.server.CloseCluster(host)
+	} else if _, err := p.server.OpenCluster(spec.Name, host); err != nil {
+		p.log.Warn("no loopback listener for a cluster", "cluster", spec.Name, "error", err)
+	}
+	if err := p.writeConnection(); err != nil {
+		p.log.Error("write connection file", "error", err)
+	}
+}
+
+// run serves until ctx ends.
+func (p *parts) run(ctx context.Context, out io.Writer) error {
+	served := make(chan error, 1)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { served <- p.server.Serve(serving) }()
+	swept := make(chan struct{})
+	go func() { defer close(swept); p.vault.Run(serving) }() // rotations and purges that are due
+	// From here on the vault answers, so clusters can unwrap their keys.
+	err := errors.Join(p.runtime.StartAll(ctx), p.operations.Resume(ctx))
+	if err == nil {
+		err = p.announce(out)
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			p.log.Info("stopping")
+		case err = <-served:
+			served <- nil
+		}
+	}
+	// Operations and clusters end before the listeners: what they still do needs the vault.
+	p.operations.Close()
+	err = errors.Join(err, p.runtime.Close())
+	stop()
+	err = errors.Join(err, <-served)
+	<-swept
+	p.platform.Close()
+	return err
+}
