@@ -338,7 +338,7 @@ func TestDeploymentsGetRawText(t *testing.T) {
 		"list":           {"GET", sub + "/resourcegroups/rg1/providers/Microsoft.Resources/deployments/", strings.TrimSuffix(in, "/d"), "", "Microsoft.Resources/deployments/read @ " + sub + "/resourceGroups/rg1"},
 		"tenant":         {"PUT", "/providers/Microsoft.Resources/deployments/d", "/providers/Microsoft.Resources/deployments/d", "", "Microsoft.Resources/deployments/write @ /providers/Microsoft.Resources/deployments/d"},
 		"management":     {"PUT", "/providers/Microsoft.Management/managementGroups/m/providers/Microsoft.Resources/deployments/d", "/providers/Microsoft.Management/managementGroups/m/providers/Microsoft.Resources/deployments/d", "", "Microsoft.Resources/deployments/write @ /providers/Microsoft.Management/managementGroups/m/providers/Microsoft.Resources/deployments/d"},
-		"hash of a text": {"POST", "/providers/Microsoft.Resources/calculateTemplateHash", "/providers/Microsoft.Resources", "calculateTemplateHash", "Microsoft.Resources/deployments/calculateTemplateHash/action @ /providers/Microsoft.Resources"},
+		"hash of a text": {"POST", "/providers/Microsoft.Resources/calculateTemplateHash", "/providers/Microsoft.Resources", "calculateTemplateHash", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,12 @@ func isOurs(err error) bool {
 	return errors.As(err, &e) || errors.As(err, &syntax)
 }
 
+// isRefusal tells any refusal of the template from a failure of the server.
+func isRefusal(err error) bool {
+	var wire *azerr.Error
+	return isOurs(err) || deferredIn(err) || errors.As(err, &wire)
+}
+
 func deferred(err error) (*eval.Deferred, bool) {
 	var d *eval.Deferred
 	ok := errors.As(err, &d)

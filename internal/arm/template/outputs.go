@@ -1,13 +1,11 @@
 package template
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
-	"github.com/kustos-io/kustos/internal/azerr"
 )
 
 // Output is one computed output.
@@ -61,12 +59,11 @@ func (p *Program) Outputs(runtime eval.Runtime) ([]Output, []OutputError, error)
 	var failed []OutputError
 	for _, m := range p.outputs.Members {
 		o, ok, err := p.output(m.Name, m.Node, runtime)
-		var wire *azerr.Error
 		switch {
 		case err == nil && ok:
 			out = append(out, o)
 		case err == nil:
-		case isOurs(err) || deferredIn(err) || errors.As(err, &wire):
+		case isRefusal(err):
 			failed = append(failed, OutputError{m.Name, err})
 		default:
 			return nil, nil, err

@@ -211,8 +211,8 @@ func (x *expansion) instance(r *Resource, n *relaxed.Node, path string, parent *
 	if d, ok := deferred(err); ok && p.src.Partial {
 		r.Unresolved = "[" + unresolvedName(env, n, d) + "]"
 		err = nil
-	} else if err != nil && !r.Condition && isOurs(err) {
-		err = nil // nobody will ask for the id of what is not deployed
+	} else if err != nil && !r.Condition && isRefusal(err) {
+		r.ID, err = "", nil // nobody will ask for the id of what is not deployed
 	}
 	if err != nil {
 		if isOurs(err) || deferredIn(err) {

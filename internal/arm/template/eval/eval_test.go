@@ -71,7 +71,7 @@ func TestFunctions(t *testing.T) {
 		`variables('OBJ').LIST[0]`: `"x"`, `variables('obj')['abc']`: `1`,
 		// strings
 		`base64('é')`: `"w6k="`, `base64ToString('w6k=')`: `"é"`, `base64ToJson(base64('{"a":1}')).a`: `1`, `startsWith('ABC', 'ab')`: `true`, `endsWith('abc', '')`: `true`,
-		`padLeft(7, 3, '0')`: `"007"`, `padLeft('abcd', 2)`: `"abcd"`, `replace('aXaX', 'aX', 'b')`: `"bb"`, `split('a;b,c', createArray(';', ','))`: `["a","b","c"]`, `split('a', '')`: `["a"]`,
+		`padLeft(7, 3, '0')`: `"007"`, `like('aXaYa', 'a*a')`: `true`, `like('a', 'a*a')`: `false`, `like('', '***')`: `true`, `like('ABCDEF', 'a*c*')`: `true`, `like('abc', 'ab')`: `false`, `like('abcb', '*b*b')`: `true`, `padLeft('abcd', 2)`: `"abcd"`, `replace('aXaX', 'aX', 'b')`: `"bb"`, `split('a;b,c', createArray(';', ','))`: `["a","b","c"]`, `split('a', '')`: `["a"]`,
 		`string(createObject('a', 'b'))`: `"{\"a\":\"b\"}"`, `string(true())`: `"True"`, `string(null())`: `""`, `substring(variables('text'), 1, 2)`: `"él"`, `substring('abc', 3)`: `""`,
 		`toUpper('straßé ı')`: `"STRAßÉ ı"`, "trim('\u00a0 a\t')": `"a"`, `uriComponent('a b/é~')`: `"a%20b%2F%C3%A9~"`, `uriComponentToString('%C3%A9%zz')`: `"é%zz"`,
 		`dataUri(createArray(1))`: `"data:application/json;charset=utf-8;base64,WzFd"`, `dataUriToString(dataUri('é'))`: `"é"`, `dataUriToString('data:text/plain;charset=iso-8859-1,%E9')`: `"é"`,

@@ -13,6 +13,7 @@ func stringFunctions() map[string]*builtin {
 		"startsWith": {least: 2, most: 2, eager: affix(strings.HasPrefix)},
 		"endsWith":   {least: 2, most: 2, eager: affix(strings.HasSuffix)},
 		"format":     {least: 1, most: -1, eager: format},
+		"like":       {least: 2, most: 2, eager: like},
 		"padLeft": {least: 2, most: 3, eager: padLeft, arity: func(name string, n int) error {
 			return Errorf("Unable to evaluate template language function '%s': function requires minimum two and maximum three arguments while '%d' was provided. %s", name, n, padSyntax(name))
 		}},
@@ -48,6 +49,34 @@ func affix(has func(s, affix string) bool) func(*call, []value.Value) (value.Val
 		}
 		return has(toUpper(s), toUpper(x)), nil
 	}
+}
+
+// like matches a string, without case, against a pattern in which '*' stands
+// for any number of characters.
+func like(c *call, args []value.Value) (value.Value, error) {
+	s, ok1 := args[0].(string)
+	pattern, ok2 := args[1].(string)
+	if !ok1 || !ok2 {
+		return nil, wrongTypes(c.name, "string and string", args)
+	}
+	s = toUpper(s)
+	parts := strings.Split(toUpper(pattern), "*")
+	if len(parts) == 1 {
+		return s == parts[0], nil
+	}
+	rest, ok := strings.CutPrefix(s, parts[0])
+	if !ok {
+		return false, nil
+	}
+	last := parts[len(parts)-1]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false, nil
+		}
+		rest = rest[i+len(part):]
+	}
+	return strings.HasSuffix(rest, last), nil
 }
 
 func padSyntax(name string) string {
