@@ -101,6 +101,7 @@ func signatureOf(alg string, k keyKind) (signature, error) {
 	}
 	ecAlgs := map[string]signature{
 		"ES256": {hash: crypto.SHA256, curve: "P-256"}, "ES384": {hash: crypto.SHA384, curve: "P-384"}, "ES512": {hash: crypto.SHA512, curve: "P-521"},
+		"ES256K": {hash: crypto.SHA256, curve: curveKoblitz},
 	}
 	algs := rsaAlgs
 	if k.ec() {
@@ -155,6 +156,8 @@ func sign(private crypto.Signer, k keyKind, alg string, digest []byte) ([]byte, 
 			r.FillBytes(out[:size])
 			t.FillBytes(out[size:])
 		}
+	case koblitzKey:
+		out, err = key.Sign(nil, digest, s.hash)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
@@ -183,6 +186,8 @@ func verify(public crypto.PublicKey, k keyKind, alg string, digest, sig []byte) 
 			return false, nil
 		}
 		return ecdsa.Verify(key, digest, new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:])), nil
+	case *koblitzPublic:
+		return key.verify(digest, sig), nil
 	}
 	return false, badAlgorithm(alg, k)
 }

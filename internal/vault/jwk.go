@@ -98,19 +98,21 @@ func (j *jsonWebKey) rsa() (crypto.Signer, error) {
 }
 
 func (j *jsonWebKey) ec(kind keyKind) (crypto.Signer, error) {
-	curve := curveOf(kind.Curve)
-	size := (curve.Params().BitSize + 7) / 8
+	size := koblitzSize
+	if curve := curveOf(kind.Curve); curve != nil {
+		size = (curve.Params().BitSize + 7) / 8
+	}
 	d, ok := fit(j.D, size)
 	if !ok || len(j.D) == 0 {
 		return nil, badImport("the member 'd' is missing or too long.")
 	}
 	defer clear(d)
-	key, err := ecdsa.ParseRawPrivateKey(curve, d)
-	if err != nil {
+	key, ok := parseScalar(kind, d)
+	if !ok {
 		return nil, badImport("the member 'd' is out of range.")
 	}
 	var have KeyVersion
-	if err := describe(&have, &key.PublicKey); err != nil {
+	if err := describe(&have, key.Public()); err != nil {
 		return nil, err
 	}
 	x, okX := fit(j.X, size)
@@ -119,6 +121,15 @@ func (j *jsonWebKey) ec(kind keyKind) (crypto.Signer, error) {
 		return nil, badImport("its members do not belong together.")
 	}
 	return key, nil
+}
+
+// parseScalar makes a private key of d; false when it is out of range.
+func parseScalar(kind keyKind, d []byte) (crypto.Signer, bool) {
+	if kind.Curve == curveKoblitz {
+		return parseKoblitz(d)
+	}
+	key, err := ecdsa.ParseRawPrivateKey(curveOf(kind.Curve), d)
+	return key, err == nil
 }
 
 // fit pads b with leading zeroes to size, or drops leading zeroes; false when

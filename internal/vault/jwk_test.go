@@ -51,6 +51,7 @@ func FuzzImport(f *testing.F) {
 	f.Add(testECJWK)
 	f.Add(`{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB","p":"AQAB","q":"AQAB"}`)
 	f.Add(`{"kty":"EC","crv":"P-521","x":"AA","y":"AA","d":"AA"}`)
+	f.Add(`{"kty":"EC","crv":"P-256K","x":"AA","y":"AA","d":"AA"}`)
 	f.Add(`{"kty":"RSA-HSM","key_hsm":"AAAA"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var body jwkBody
@@ -67,9 +68,9 @@ func FuzzImport(f *testing.F) {
 		}
 		alg := "PS256"
 		if kind.ec() {
-			alg = map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}[kind.Curve]
+			alg = map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "P-256K": "ES256K"}[kind.Curve]
 		}
-		digest := make([]byte, map[string]int{"PS256": 32, "ES256": 32, "ES384": 48, "ES512": 64}[alg])
+		digest := make([]byte, map[string]int{"PS256": 32, "ES256": 32, "ES256K": 32, "ES384": 48, "ES512": 64}[alg])
 		if _, err := sign(key, kind, alg, digest); err != nil {
 			t.Errorf("an imported key does not sign: %v", err)
 		}

@@ -30,7 +30,7 @@ func TestCreateKey(t *testing.T) {
 	if n := bytes64(t, a.str("key", "n")); len(n) != 256 || a.str("key", "e") != "AQAB" || strings.Contains(a.text, "=") || strings.Contains(a.text, `"d"`) {
 		t.Errorf("body: %s", a.text)
 	}
-	for crv, size := range map[string]int{"": 32, "P-256": 32, "P-384": 48, "P-521": 66} {
+	for crv, size := range map[string]int{"": 32, "P-256": 32, "P-384": 48, "P-521": 66, "P-256K": 32} {
 		a := f.must("POST", "kv1", "/keys/ec"+crv+"/create", `{"kty":"EC","crv":"`+crv+`"}`)
 		if len(bytes64(t, a.str("key", "x"))) != size || len(bytes64(t, a.str("key", "y"))) != size {
 			t.Errorf("%s: %s", crv, a.text)
@@ -52,7 +52,7 @@ func TestCreateKey(t *testing.T) {
 	}
 	for body, inner := range map[string]string{
 		`{"kty":"oct"}`: "KeyTypeNotSupported", `{"kty":"DSA"}`: "KeyTypeNotSupported", `{"kty":"RSA-HSM"}`: "KeyTypeNotSupported",
-		`{"kty":"EC","crv":"P-256K"}`: "KeyTypeNotSupported", `{}`: "", `{"kty":"RSA","key_size":1024}`: "", `{"kty":"RSA","key_size":2047}`: "",
+		`{"kty":"EC","crv":"secp256k1"}`: "", `{}`: "", `{"kty":"RSA","key_size":1024}`: "", `{"kty":"RSA","key_size":2047}`: "",
 		`{"kty":"EC","crv":"P-999"}`: "", `{"kty":"RSA","key_ops":["fly"]}`: "", `{"kty":"EC","key_ops":["encrypt"]}`: "", `{"kty":"RSA","public_exponent":3}`: "",
 		`{"kty":"RSA","release_policy":{"data":"e30"}}`: "", `{"kty":"RSA","attributes":{"exportable":true}}`: "", `[]`: "", `{"kty":5}`: "", ``: "",
 		`{"kty":"EC","attributes":{"exp":-1}}`: "", `{"kty":"EC","tags":{"` + strings.Repeat("x", 257) + `":""}}`: "",

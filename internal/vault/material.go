@@ -21,7 +21,7 @@ import (
 type keyKind struct {
 	Type  string // RSA, RSA-HSM, EC, EC-HSM
 	Bits  int    // RSA: 2048, 3072, 4096
-	Curve string // EC: P-256, P-384, P-521
+	Curve string // EC: P-256, P-384, P-521, P-256K
 }
 
 func (k keyKind) ec() bool { return strings.HasPrefix(k.Type, "EC") }
@@ -30,6 +30,8 @@ func (k keyKind) ec() bool { return strings.HasPrefix(k.Type, "EC") }
 // key, and hsmPlatform "0" says so.
 func (k keyKind) hsm() bool { return strings.HasSuffix(k.Type, "-HSM") }
 
+// curveOf is the standard library's curve of that name, nil for P-256K and for
+// what is no curve.
 func curveOf(name string) elliptic.Curve {
 	switch name {
 	case "P-256":
@@ -61,10 +63,7 @@ func parseKind(kty string, size int, curve string, sku SKU) (keyKind, error) {
 		if curve == "" {
 			curve = "P-256"
 		}
-		if curve == "P-256K" {
-			return keyKind{}, azerr.BadParameter("The curve 'P-256K' is not offered by this server.", "KeyTypeNotSupported")
-		}
-		if curveOf(curve) == nil {
+		if curveOf(curve) == nil && curve != curveKoblitz {
 			return keyKind{}, azerr.BadParameter("Unsupported curve '"+curve+"'.", "")
 		}
 		k.Curve = curve
@@ -90,6 +89,13 @@ func (s *Service) generate(ctx context.Context, k keyKind) (crypto.Signer, error
 		defer func() { <-s.generating }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait to generate a key: %w", ctx.Err())
+	}
+	if k.Curve == curveKoblitz {
+		key, err := generateKoblitz()
+		if err != nil {
+			return nil, fmt.Errorf("generate %s key: %w", k.Curve, err)
+		}
+		return key, nil
 	}
 	if k.ec() {
 		key, err := ecdsa.GenerateKey(curveOf(k.Curve), rand.Reader)
@@ -119,12 +125,22 @@ func describe(kv *KeyVersion, public crypto.PublicKey) error {
 		half := len(point) / 2
 		kv.X, kv.Y = point[1:1+half], point[1+half:]
 		return nil
+	case *koblitzPublic:
+		kv.X, kv.Y = p.coordinates()
+		return nil
 	}
 	return errors.New("unknown kind of public key")
 }
 
 // public is the public key of a version.
 func (kv *KeyVersion) public() (crypto.PublicKey, error) {
+	if kv.Kind.Curve == curveKoblitz {
+		key, err := parseKoblitzPublic(kv.X, kv.Y)
+		if err != nil {
+			return nil, fmt.Errorf("read public key: %w", err)
+		}
+		return key, nil
+	}
 	if kv.Kind.ec() {
 		point := append(append([]byte{4}, kv.X...), kv.Y...)
 		key, err := ecdsa.ParseUncompressedPublicKey(curveOf(kv.Kind.Curve), point)
@@ -138,6 +154,9 @@ func (kv *KeyVersion) public() (crypto.PublicKey, error) {
 
 // encodePrivate is the PKCS #8 form that goes into the sealed store.
 func encodePrivate(key crypto.Signer) ([]byte, error) {
+	if k, ok := key.(koblitzKey); ok {
+		return k.encode()
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode private key: %w", err)
@@ -148,6 +167,9 @@ func encodePrivate(key crypto.Signer) ([]byte, error) {
 // decodePrivate reads encodePrivate's form and clears it.
 func decodePrivate(der []byte) (crypto.Signer, error) {
 	defer clear(der)
+	if k, ok := decodeKoblitz(der); ok {
+		return k, nil
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, errors.New("stored private key does not parse") // the cause may quote the key

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
@@ -33,16 +31,12 @@ func newOpenSSL(t *testing.T, key crypto.Signer) openssl {
 		t.Skip("The openssl command is not installed.")
 	}
 	o := openssl{t, t.TempDir()}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	private, err := encodePrivate(key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.write("private.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
-	o.write("public.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+	o.must(nil, "pkey", "-in", "private.pem", "-pubout", "-out", "public.pem")
 	return o
 }
 
@@ -95,6 +89,9 @@ func jwkText(key crypto.Signer) map[string]any {
 			panic("BUG: " + err.Error())
 		}
 		return map[string]any{"kty": "EC", "crv": k.Params().Name, "x": text64(kv.X), "y": text64(kv.Y), "d": text64(d)}
+	case koblitzKey:
+		x, y := k.Public().(*koblitzPublic).coordinates()
+		return map[string]any{"kty": "EC", "crv": curveKoblitz, "x": text64(x), "y": text64(y), "d": text64(k.key.Serialize())}
 	}
 	return nil
 }
@@ -159,16 +156,17 @@ func TestECAgainstOpenSSL(t *testing.T) {
 	f := setup(t)
 	f.vault("kv1", nil)
 	for alg, c := range map[string]struct {
-		curve elliptic.Curve
+		curve string
+		size  int
 		hash  crypto.Hash
-	}{"ES256": {elliptic.P256(), crypto.SHA256}, "ES384": {elliptic.P384(), crypto.SHA384}, "ES512": {elliptic.P521(), crypto.SHA512}} {
-		key, err := ecdsa.GenerateKey(c.curve, rand.Reader)
+	}{"ES256": {"P-256", 32, crypto.SHA256}, "ES384": {"P-384", 48, crypto.SHA384}, "ES512": {"P-521", 66, crypto.SHA512}, "ES256K": {"P-256K", 32, crypto.SHA256}} {
+		key, err := f.generate(t.Context(), keyKind{Type: "EC", Curve: c.curve})
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := newOpenSSL(t, key)
 		f.must("PUT", "kv1", "/keys/"+alg, map[string]any{"key": jwkText(key)})
-		size := (c.curve.Params().BitSize + 7) / 8
+		size := c.size
 		signBothWays(f, o, alg, alg, c.hash, nil, func(raw []byte) []byte {
 			der, err := asn1.Marshal([]*big.Int{new(big.Int).SetBytes(raw[:size]), new(big.Int).SetBytes(raw[size:])})
 			if err != nil {
