@@ -177,7 +177,12 @@ func (p *Provider) rekey(ctx context.Context, rec, after *record) error {
 			return err
 		}
 	}
-	return p.runtime.ChangeKEK(ctx, rec.ID, kek)
+	for attempt := 0; ; attempt++ {
+		err := p.runtime.ChangeKEK(ctx, rec.ID, kek)
+		if !errors.Is(err, envelope.ErrConflict) || attempt == 3 { // the keeper followed a newer version meanwhile
+			return err
+		}
+	}
 }
 
 // finishWrite puts what was asked for in force.

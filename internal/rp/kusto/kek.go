@@ -44,20 +44,28 @@ func codeError(code string, kv *keyVaultProperties) *azerr.Error {
 	return azerr.IdentityDoesNotHaveAccessToKeyVault(kv.KeyVaultURI)
 }
 
-// wireError is the error an operation on rec ends with.
+// wireError is the error an operation on rec ends with. A refusal may come
+// from the vault of the key in force or from that of the new one.
 func (p *Provider) wireError(err error, rec *record, work *clusterWork) *azerr.Error {
 	var refusal *envelope.RevokedError
 	var suspended *cluster.SuspendedError
 	kv := rec.KeyVault
-	if kv == nil && work.After != nil {
-		kv = work.After.KeyVault
+	if work.After != nil && work.After.KeyVault != nil {
+		uri := ""
+		if errors.As(err, &refusal) {
+			uri = refusal.VaultURI
+		}
+		if kv == nil || uri == work.After.KeyVault.KeyVaultURI && uri != kv.KeyVaultURI {
+			kv = work.After.KeyVault
+		}
 	}
 	switch {
-	case kv != nil && errors.As(err, &refusal):
+	case kv == nil:
+	case errors.As(err, &refusal):
 		return codeError(refusal.Code, kv).Because(err)
-	case kv != nil && errors.As(err, &suspended):
+	case errors.As(err, &suspended):
 		return codeError(suspended.Code, kv).Because(err)
-	case kv != nil && errors.Is(err, envelope.ErrUnavailable):
+	case errors.Is(err, envelope.ErrUnavailable):
 		return azerr.KustoVaultUnreachable(kv.KeyVaultURI).Because(err)
 	}
 	return azerr.From(err)
