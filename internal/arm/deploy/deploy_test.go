@@ -371,7 +371,7 @@ func TestRefusals(t *testing.T) {
 		"no template":     {"d", `{"properties": {"mode": "Incremental"}}`, "InvalidRequestContent", "templateLink"},
 		"link":            {"d", `{"properties": {"mode": "Incremental", "templateLink": {"uri": "https://x.example/t.json"}}}`, "InvalidContentLink", "https://x.example/t.json"},
 		"template spec":   {"d", `{"properties": {"mode": "Incremental", "templateLink": {"id": "/x"}}}`, "TemplateSpecsNotSupported", ""},
-		"on error":        {"d", `{"properties": {"mode": "Incremental", "template": {}, "onErrorDeployment": {"type": "LastSuccessful"}}}`, "OnErrorDeploymentNotSupported", ""},
+		"on error":        {"d", `{"properties": {"mode": "Incremental", "template": {}, "onErrorDeployment": {"type": "Never"}}}`, "InvalidRequestContent", "SpecificDeployment"},
 		"odd name":        {"a*b", request(doc("[]", ""), ""), "DeploymentNameInvalidCharacters", "a*b"},
 		"long name":       {strings.Repeat("n", 65), request(doc("[]", ""), ""), "DeploymentNameLengthLimitExceeded", ""},
 		"location":        {"d", `{"location": "westeurope", ` + request(doc("[]", ""), "")[1:], "InvalidRequestContent", "location"},

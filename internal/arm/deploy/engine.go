@@ -39,7 +39,9 @@ type Config struct {
 	// Front may be nil and set later, see SetFront.
 	Front FrontDoor
 	// Secrets may be nil: parameters that refer to a vault are then refused.
-	Secrets  Secrets
+	Secrets Secrets
+	// Links may be nil: linked templates and parameter files are then refused.
+	Links    Links
 	Log      *slog.Logger
 	Now      func() time.Time
 	TenantID string
@@ -54,6 +56,7 @@ type Engine struct {
 	ops     *operations.Manager
 	front   FrontDoor
 	secrets Secrets
+	links   Links
 	log     *slog.Logger
 	now     func() time.Time
 	tenant  string
@@ -75,7 +78,7 @@ func New(cfg Config) *Engine {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{
-		store: cfg.Store, ops: cfg.Operations, front: cfg.Front, secrets: cfg.Secrets, log: cfg.Log, now: cfg.Now,
+		store: cfg.Store, ops: cfg.Operations, front: cfg.Front, secrets: cfg.Secrets, links: cfg.Links, log: cfg.Log, now: cfg.Now,
 		tenant: cfg.TenantID, roles: cfg.RoleDefinition, library: eval.NewLibrary(),
 	}
 	e.ops.Handle(operationKind, e.run)

@@ -210,6 +210,7 @@ type rig struct {
 	store store.Store
 	ops   *operations.Manager
 	front *front
+	links deploy.Links
 	log   *bytes.Buffer
 }
 
@@ -228,7 +229,7 @@ func (r *rig) start() {
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	r.ops = operations.New(operations.Config{Store: r.store, Log: log})
 	r.front.ops = r.ops
-	r.front.engine = deploy.New(deploy.Config{Store: r.store, Operations: r.ops, Front: r.front, Log: log, TenantID: "99999999-8888-7777-6666-555555555555"})
+	r.front.engine = deploy.New(deploy.Config{Store: r.store, Operations: r.ops, Front: r.front, Links: r.links, Log: log, TenantID: "99999999-8888-7777-6666-555555555555"})
 	r.ops.Handle("Test.Async", r.front.async)
 }
 

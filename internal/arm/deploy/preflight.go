@@ -10,6 +10,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/template"
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
+	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -118,7 +119,22 @@ func (e *Engine) nested(ctx context.Context, req *provider.Request, s *site, r *
 	if err != nil {
 		return nil, err
 	}
-	return s.program.CompileNested(r, scope, rt)
+	inner, err := s.program.CompileNested(r, scope, rt, func(props *relaxed.Node) (*relaxed.Node, value.Value, error) {
+		n := props.Get("templateLink")
+		if n.IsNull() {
+			return nil, nil, nil
+		}
+		if !n.Get("id").IsNull() {
+			return nil, nil, notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
+		}
+		l := readLink(n)
+		_, t, err := e.fetch(ctx, l, req.CorrelationID)
+		if err == nil {
+			err = l.checkVersion(t)
+		}
+		return t, l.shown(), err
+	})
+	return inner, explainLink(err)
 }
 
 // comingScope describes a resource group that this deployment is going to make.
@@ -144,7 +160,7 @@ func (e *Engine) comingScope(ctx context.Context, s *site, id ids.ID, req *provi
 func (e *Engine) preflightResource(ctx context.Context, req *provider.Request, s *site, r *template.Resource, details *[]*azerr.Error) error {
 	body, unresolved, err := s.program.PartialBody(r, later{})
 	if err != nil {
-		return err
+		return explainLink(err)
 	}
 	id, err := ids.Parse(r.ID)
 	if err != nil {

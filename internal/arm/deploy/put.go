@@ -34,6 +34,9 @@ func (e *Engine) put(ctx context.Context, req *provider.Request) (*provider.Resp
 	if err := e.preflight(ctx, req, c); err != nil {
 		return nil, err
 	}
+	if err := e.resolveOnError(ctx, req, s); err != nil {
+		return nil, err
+	}
 	r, existed, err := e.accept(ctx, req, c)
 	if err != nil {
 		return nil, err
@@ -46,6 +49,16 @@ func (e *Engine) put(ctx context.Context, req *provider.Request) (*provider.Resp
 	}
 	operations.Headers(resp.Header, statusURL(req, r), "", 1)
 	return resp, nil
+}
+
+func (r *record) setLinks(s *submission) {
+	if s.templateLink != nil {
+		r.TemplateLink = value.Raw(s.templateLink.shown())
+	}
+	if s.parametersLink != nil {
+		r.ParametersLink = value.Raw(s.parametersLink.shown())
+	}
+	r.OnError = s.onError
 }
 
 func statusURL(req *provider.Request, r *record) string {
@@ -81,6 +94,7 @@ func (e *Engine) accept(ctx context.Context, req *provider.Request, c *compiled)
 		Parameters: shownParameters(p), Providers: shownProviders(p), Dependencies: shownDependencies(p),
 		Principal: req.Principal, BaseURL: req.BaseURL, APIVersion: req.APIVersion,
 	}
+	r.setLinks(c.submission)
 	fixed := value.NewObject(len(p.Parameters))
 	for _, q := range p.Parameters {
 		fixed.Set(q.Name, q.Value)
@@ -103,7 +117,7 @@ func (e *Engine) accept(ctx context.Context, req *provider.Request, c *compiled)
 		if err := tx.Put(templateBucket, k, value.Raw(p.Template())); err != nil {
 			return err
 		}
-		if err := store.PutJSON(tx, runBucket, k, run{Body: req.Body, Fixed: value.Raw(fixed)}); err != nil {
+		if err := store.PutJSON(tx, runBucket, k, run{Body: req.Body, Files: c.files, Fixed: value.Raw(fixed)}); err != nil {
 			return err
 		}
 		if err := store.PutJSON(tx, recordBucket, k, r); err != nil {
@@ -152,6 +166,7 @@ func (e *Engine) validate(ctx context.Context, req *provider.Request) (*provider
 		ID: deploymentID(c.scope, c.name), Name: c.name, Location: c.location, Tags: c.tags, Mode: c.mode, Hash: p.Hash, Correlation: req.CorrelationID, State: stateSucceeded,
 		Started: now, Changed: now, Debug: c.debug, Parameters: shownParameters(p), Providers: shownProviders(p), Dependencies: shownDependencies(p),
 	}
+	r.setLinks(s)
 	w := r.wire()
 	validated := []wireID{}
 	for _, q := range p.Resources {

@@ -53,9 +53,13 @@ type record struct {
 	Dependencies    []shownDependency
 	Validated       []string `json:",omitempty"`
 	Error           *azerr.Error
-	Principal       authz.Principal
-	BaseURL         string
-	APIVersion      string
+	// TemplateLink and ParametersLink are shown when the deployment came by them.
+	TemplateLink   json.RawMessage `json:",omitempty"`
+	ParametersLink json.RawMessage `json:",omitempty"`
+	OnError        *onError        `json:",omitempty"`
+	Principal      authz.Principal
+	BaseURL        string
+	APIVersion     string
 }
 
 // shownValue is a parameter or an output; a secure one has no value.
@@ -77,6 +81,7 @@ func (r *record) key() string {
 // run is what a deployment needs to go on after a restart. It holds secrets.
 type run struct {
 	Body  []byte          // the request as received
+	Files linked          // what its links led to
 	Fixed json.RawMessage // the values of the parameters
 }
 

@@ -25,6 +25,9 @@ type submission struct {
 	parameters *relaxed.Node
 	debug      string
 	idsOnly    bool // what-if: ResourceIdOnly
+	// The links that the template and the parameters come from, when they do.
+	templateLink, parametersLink *link
+	onError                      *onError
 }
 
 // readSubmission reads the body and refuses by name what is not supported.
@@ -63,7 +66,53 @@ func readSubmission(req *provider.Request) (*submission, error) {
 	s.debug, _ = props.Get("debugSetting").Get("detailLevel").Text()
 	format, _ := props.Get("whatIfSettings").Get("resultFormat").Text()
 	s.idsOnly = strings.EqualFold(format, "ResourceIdOnly")
-	return s, s.refuse(req, props)
+	if n := props.Get("templateLink"); !n.IsNull() {
+		l := readLink(n)
+		s.templateLink = &l
+	}
+	if n := props.Get("parametersLink"); !n.IsNull() {
+		l := readLink(n)
+		s.parametersLink = &l
+	}
+	if err := s.refuse(req, props); err != nil {
+		return nil, err
+	}
+	if n := props.Get("onErrorDeployment"); !n.IsNull() {
+		s.onError, err = readOnError(n)
+	}
+	return s, err
+}
+
+// linked are the files that a submission's links led to.
+type linked struct{ Template, Parameters []byte }
+
+// follow reads the files that the links lead to, or takes those read before.
+func (e *Engine) follow(ctx context.Context, req *provider.Request, s *submission, before linked) (linked, error) {
+	get := func(l *link, have []byte) ([]byte, *relaxed.Node, error) {
+		if have != nil {
+			n, err := relaxed.Parse(have)
+			return have, n, err
+		}
+		data, n, err := e.fetch(ctx, *l, req.CorrelationID)
+		if err == nil {
+			err = l.checkVersion(n)
+		}
+		return data, n, err
+	}
+	var err error
+	if s.templateLink != nil {
+		if before.Template, s.template, err = get(s.templateLink, before.Template); err != nil {
+			return before, err
+		}
+	}
+	if s.parametersLink != nil {
+		var n *relaxed.Node
+		if before.Parameters, n, err = get(s.parametersLink, before.Parameters); err != nil {
+			return before, err
+		}
+		s.parameters = n.Get("parameters")
+	}
+	return before, nil
 }
 
 func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
@@ -77,17 +126,9 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 		return azerr.InvalidRequestContent("One of the properties 'template' and 'templateLink' is required. Path 'properties'")
 	case !link.IsNull() && !link.Get("id").IsNull():
 		return notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
-	case !link.IsNull():
-		uri, _ := link.Get("uri").Text()
-		if uri == "" {
-			uri, _ = link.Get("relativePath").Text()
-		}
-		return azerr.InvalidContentLink(uri, req.CorrelationID)
-	case !params.IsNull():
-		uri, _ := params.Get("uri").Text()
-		return azerr.InvalidContentLink(uri, req.CorrelationID)
-	case !props.Get("onErrorDeployment").IsNull():
-		return notSupported("OnErrorDeployment", "On-error deployments are not supported.")
+	case !link.IsNull() && !link.Get("relativePath").IsNull():
+		text, _ := link.Get("relativePath").Text()
+		return azerr.InvalidContentLink(text, req.CorrelationID)
 	}
 	if req.ID.Scope().ResourceGroup == "" {
 		if s.location == "" {
@@ -112,6 +153,7 @@ type compiled struct {
 	name    string
 	scope   ids.ID
 	program *template.Program
+	files   linked
 }
 
 // compile turns a request into a program. partial admits what only a running
@@ -122,15 +164,39 @@ func (e *Engine) compile(ctx context.Context, req *provider.Request, s *submissi
 	if err != nil {
 		return nil, err
 	}
+	if c.files, err = e.follow(ctx, req, s, linked{}); err != nil {
+		return nil, err
+	}
 	given, err := template.GivenFrom(s.parameters, "properties.parameters", e.secret(ctx, req))
 	if err != nil {
 		return nil, err
 	}
 	c.program, err = template.Compile(template.Source{
 		Template: s.template, Path: "properties.template", Given: given, Library: e.library, Scope: scope,
-		Fresh: &eval.Fresh{Now: e.now().UTC(), NewGUID: ids.NewGUID}, Name: c.name, Location: s.location, Mode: s.mode,
+		Fresh: &eval.Fresh{Now: e.now().UTC(), NewGUID: ids.NewGUID}, Name: c.name, Location: s.location, Mode: s.mode, Link: s.shownLink(),
 	})
-	return c, err
+	return c, explainLink(err)
+}
+
+// shownLink is deployment().properties.templateLink; nil without a link.
+func (s *submission) shownLink() value.Value {
+	if s.templateLink == nil {
+		return nil
+	}
+	return s.templateLink.shown()
+}
+
+// explainLink adds to the error of a template that asks for its own address
+// why it has none.
+func explainLink(err error) error {
+	var wire *azerr.Error
+	if !errors.As(err, &wire) || wire.Code != "InvalidTemplate" || !strings.Contains(wire.Message, "'templateLink' doesn't exist") {
+		return err
+	}
+	copied := *wire
+	copied.Details = append(copied.Details, &azerr.Error{Status: wire.Status, Code: "InvalidContentLink",
+		Message: "Unable to download deployment content relative to this template: the template was sent in the request itself, so it has no address of its own."})
+	return &copied
 }
 
 // secret resolves parameters that refer to a vault.

@@ -59,14 +59,14 @@ func (e *Engine) run(ctx context.Context, op *operations.Operation) (any, error)
 	case err != nil:
 		return nil, err
 	case len(failed) > 0:
-		return nil, x.finish(ctx, stateFailed, azerr.DeploymentFailed(x.r.ID, details(failed)...))
+		return nil, x.failed(ctx, azerr.DeploymentFailed(x.r.ID, details(failed)...))
 	}
 	if err := x.outputs(ctx); err != nil {
 		var wire *azerr.Error
 		if !errors.As(err, &wire) {
 			return nil, err
 		}
-		return nil, x.finish(ctx, stateFailed, wire)
+		return nil, x.failed(ctx, wire)
 	}
 	return nil, x.finish(ctx, stateSucceeded, nil)
 }
@@ -135,13 +135,16 @@ func (e *Engine) resume(ctx context.Context, op *operations.Operation) (*executi
 	if err != nil {
 		return nil, err
 	}
+	if _, err := e.follow(ctx, req, s, in.Files); err != nil {
+		return nil, err
+	}
 	sc, err := e.scope(ctx, scope, req)
 	if err != nil {
 		return nil, x.finish(ctx, stateFailed, azerr.From(err))
 	}
 	params, _ := fixed.(*value.Object)
 	x.p, err = template.Compile(template.Source{
-		Template: s.template, Path: "properties.template", Library: e.library, Scope: sc, Fixed: params, Name: x.r.Name, Location: x.r.Location, Mode: x.r.Mode,
+		Template: s.template, Path: "properties.template", Library: e.library, Scope: sc, Fixed: params, Name: x.r.Name, Location: x.r.Location, Mode: x.r.Mode, Link: s.shownLink(),
 		Fresh: &eval.Fresh{Now: x.r.Started, NewGUID: ids.NewGUID},
 	})
 	if err != nil {

@@ -22,7 +22,9 @@ type wireDeployment struct {
 }
 
 type wireProperties struct {
+	TemplateLink       json.RawMessage   `json:"templateLink,omitempty"`
 	TemplateHash       string            `json:"templateHash"`
+	ParametersLink     json.RawMessage   `json:"parametersLink,omitempty"`
 	Parameters         json.RawMessage   `json:"parameters"`
 	Mode               string            `json:"mode"`
 	DebugSetting       *wireDebug        `json:"debugSetting,omitempty"`
@@ -35,6 +37,7 @@ type wireProperties struct {
 	Outputs            json.RawMessage   `json:"outputs,omitempty"`
 	OutputResources    *[]wireID         `json:"outputResources,omitempty"`
 	ValidatedResources *[]wireID         `json:"validatedResources,omitempty"`
+	OnErrorDeployment  *onError          `json:"onErrorDeployment,omitempty"`
 	Error              *azerr.Error      `json:"error,omitempty"`
 }
 
@@ -73,6 +76,7 @@ func (r *record) wire() *wireDeployment {
 	d := &wireDeployment{
 		ID: r.ID, Name: r.Name, Type: typeName, Location: r.Location, Tags: r.Tags,
 		Properties: wireProperties{
+			TemplateLink: r.TemplateLink, ParametersLink: r.ParametersLink, OnErrorDeployment: r.OnError,
 			TemplateHash: r.Hash, Parameters: wireValues(r.Parameters), Mode: r.Mode, ProvisioningState: r.State, Timestamp: wire.Time(r.Changed),
 			Duration: duration(r.Changed.Sub(r.Started)), CorrelationID: r.Correlation, Providers: r.Providers, Dependencies: r.Dependencies, Error: r.Error,
 		},

@@ -196,7 +196,7 @@ type nestedRuntime struct {
 
 func (r nestedRuntime) Reference(target, _ string, _ bool) (value.Value, error) {
 	for _, q := range r.p.Find(target) {
-		inner, err := r.p.CompileNested(q, r.scope, r)
+		inner, err := r.p.CompileNested(q, r.scope, r, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
@@ -36,6 +37,12 @@ func (p *Program) deploymentProperties(env *eval.Env, r *Resource, n *relaxed.No
 			r.folded = t
 			out.Set("template", t.Value())
 		case "expressionevaluationoptions": // done here
+		case "templatelink":
+			l, err := p.templateLink(env, r, m.Node)
+			if err != nil {
+				return nil, err
+			}
+			out.Set(m.Name, l)
 		default:
 			v, err := p.node(env, m.Node, true)
 			if err != nil {
@@ -44,6 +51,30 @@ func (p *Program) deploymentProperties(env *eval.Env, r *Resource, n *relaxed.No
 			out.Set(m.Name, v)
 		}
 	}
+	return out, nil
+}
+
+// templateLink evaluates a link; a relativePath becomes the address of a file
+// next to this template.
+func (p *Program) templateLink(env *eval.Env, r *Resource, n *relaxed.Node) (value.Value, error) {
+	v, err := p.node(env, n, true)
+	o, ok := v.(*value.Object)
+	if err != nil || !ok {
+		return v, err
+	}
+	relative := o.Text("relativePath")
+	if relative == "" {
+		return v, nil
+	}
+	own, _ := p.src.Link.(*value.Object)
+	base, err1 := url.Parse(own.Text("uri"))
+	ref, err2 := url.Parse(relative)
+	if own == nil || err1 != nil || err2 != nil || ref.IsAbs() || ref.Host != "" {
+		return nil, invalid(n, r.Path, "The template resource '%s' at line '%d' and column '%d' is not valid: the relativePath '%s' needs a template that was itself read from a link. Please see https://aka.ms/arm-deploy for usage details.", r.Name, r.Line, r.Column, relative)
+	}
+	out := o.Clone()
+	out.Delete("relativePath")
+	out.Set("uri", base.ResolveReference(ref).String())
 	return out, nil
 }
 
@@ -205,18 +236,25 @@ func (p *Program) foldInner(env *eval.Env, n *relaxed.Node) (*relaxed.Node, erro
 	return out, nil
 }
 
+// Fetch reads the template that the evaluated properties of a deployment link
+// to, and the link as deployment() shows it; nil when there is no link.
+type Fetch func(props *relaxed.Node) (template *relaxed.Node, shown value.Value, err error)
+
 // CompileNested compiles the inner template of a deployment as far as it is
 // known now. scope is the nested deployment's own; runtime may defer. It is
-// nil when there is no template in the request (a link).
-func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Runtime) (*Program, error) {
+// nil when the template or its address is not known yet.
+func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Runtime, fetch Fetch) (*Program, error) {
 	props := r.node.Get("properties")
-	if props.Get("template").IsNull() {
-		return nil, nil
-	}
 	env := p.resourceEnv(r)
 	env.Runtime, env.Partial = runtime, true
 	inner := props.Get("template")
-	if !isInner(props) {
+	var shown value.Value
+	if inner.IsNull() {
+		var err error
+		if inner, shown, err = p.fetchNested(env, r, props, fetch); inner == nil || err != nil {
+			return nil, err
+		}
+	} else if !isInner(props) {
 		var err error
 		if inner, err = p.fold(env, inner); err != nil {
 			return nil, p.bodyError(r, err)
@@ -229,8 +267,25 @@ func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Run
 	mode, _ := props.Get("mode").Text()
 	return Compile(Source{
 		Template: inner, Path: r.Path + ".properties.template", Given: given, Library: p.src.Library, Scope: scope, Fresh: p.src.Fresh,
-		Name: r.Name, Location: r.Location, Mode: mode, Partial: true, Depth: p.src.Depth + 1,
+		Name: r.Name, Location: r.Location, Mode: mode, Link: shown, Partial: true, Depth: p.src.Depth + 1,
 	})
+}
+
+func (p *Program) fetchNested(env *eval.Env, r *Resource, props *relaxed.Node, fetch Fetch) (*relaxed.Node, value.Value, error) {
+	l := props.Get("templateLink")
+	if l.IsNull() || fetch == nil {
+		return nil, nil, nil
+	}
+	before := env.Unresolved
+	v, err := p.templateLink(env, r, l)
+	if err != nil {
+		return nil, nil, p.bodyError(r, err)
+	}
+	if env.Unresolved > before {
+		return nil, nil, nil
+	}
+	known := value.Of(value.Member{Name: "templateLink", Value: v})
+	return fetch(relaxed.FromValue(known, l.Line, l.Column))
 }
 
 func (p *Program) nestedParameters(env *eval.Env, r *Resource, n *relaxed.Node) ([]Given, error) {
@@ -262,13 +317,33 @@ func (p *Program) nestedParameters(env *eval.Env, r *Resource, n *relaxed.Node) 
 			out = append(out, Given{Name: m.Name, Node: relaxed.FromValue(v, val.Line, val.Column)})
 			continue
 		}
-		e := expr.Expr(&expr.Call{Name: "reference", Args: []expr.Expr{&expr.Text{Value: m.Name}}})
-		if s, ok := v.(string); ok && expr.IsExpression(s) {
-			if parsed, perr := expr.Template(s); perr == nil {
-				e = parsed
-			}
-		}
-		out = append(out, Given{Name: m.Name, Expr: e})
+		out = append(out, Given{Name: m.Name, Expr: partlyKnown(v)})
 	}
 	return out, nil
+}
+
+// partlyKnown is the expression of a value in which some strings stand for
+// expressions that are not known yet.
+func partlyKnown(v value.Value) expr.Expr {
+	switch v := v.(type) {
+	case string:
+		if expr.IsExpression(v) {
+			if e, err := expr.Template(v); err == nil {
+				return e
+			}
+		}
+	case []value.Value:
+		c := &expr.Call{Name: "createArray"}
+		for _, item := range v {
+			c.Args = append(c.Args, partlyKnown(item))
+		}
+		return c
+	case *value.Object:
+		c := &expr.Call{Name: "createObject"}
+		for _, member := range v.Members() {
+			c.Args = append(c.Args, &expr.Text{Value: member.Name}, partlyKnown(member.Value))
+		}
+		return c
+	}
+	return eval.Constant(v)
 }
