@@ -125,8 +125,8 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		Keys: customer, Authorizer: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
 	front.Register(
-		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()}),
-		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Log: log, Now: now}),
+		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()}),
+		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Log: log, Now: now}),
 		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, TenantID: dir.TenantID()}),
 		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
 		clusters,

@@ -189,12 +189,12 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // capture VARIABLE JSON-PATH: takes a member of the last answer, such as
-// identity.principalId, into a variable. With a trailing "#" only what stands
+// identity.principalId, into a variable. With a trailing "/" only what stands
 // after the last slash is taken.
 func capture(ts *testscript.TestScript, _ bool, args []string) {
 	var v any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
-	name, last := strings.CutSuffix(args[1], "#")
+	name, last := strings.CutSuffix(args[1], "/")
 	for step := range strings.SplitSeq(name, ".") {
 		m, ok := v.(map[string]any)
 		if !ok {
