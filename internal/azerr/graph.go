@@ -83,3 +83,9 @@ func GraphMethodNotAllowed(method string) *Error {
 func GraphTooLarge() *Error {
 	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "Request_BadRequest", Message: "The request body is too large."}
 }
+
+// GraphCredentialExists: a federated credential of that name, or of that
+// issuer and subject, is there already.
+func GraphCredentialExists(why string) *Error {
+	return &Error{Status: http.StatusConflict, Code: "Request_MultipleObjectsWithSameKeyValue", Message: why}
+}

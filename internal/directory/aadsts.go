@@ -65,17 +65,18 @@ func errSecretMissing() *signInError {
 	return &signInError{http.StatusUnauthorized, "invalid_client", 7000216, "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."}
 }
 
-func errAssertionNotSupported() *signInError {
-	return &signInError{http.StatusUnauthorized, "invalid_client", 700027, "Client assertion cannot be verified: certificate and federated credentials are not supported by this directory; use 'client_secret'."}
-}
-
 func errGrantUnknown(grant string) *signInError {
 	return &signInError{http.StatusBadRequest, "unsupported_grant_type", 70003, fmt.Sprintf("The app requested an unsupported grant type '%s'.", grant)}
 }
 
 func errGrantNotSupported(grant string) *signInError {
 	return &signInError{http.StatusBadRequest, "unsupported_grant_type", 70003,
-		fmt.Sprintf("The app requested an unsupported grant type '%s'. This directory has no users; sign in as a service principal with 'client_credentials'.", grant)}
+		fmt.Sprintf("The app requested an unsupported grant type '%s'. This directory does not have it.", grant)}
+}
+
+func errGrantV2Only(grant string) *signInError {
+	return &signInError{http.StatusBadRequest, "unsupported_grant_type", 70003,
+		fmt.Sprintf("The app requested an unsupported grant type '%s'. People sign in at the v2.0 endpoint, 'oauth2/v2.0/token'.", grant)}
 }
 
 func errResponseTypeNotSupported() *signInError {

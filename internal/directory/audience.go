@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/ids"
@@ -26,12 +27,14 @@ func firstPartyAudiences() []string {
 		"2746ea77-4702-4b45-80ca-3c97e680e8b7", // Azure Data Explorer
 		"https://graph.microsoft.com",
 		"00000003-0000-0000-c000-000000000000", // Microsoft Graph
+		strings.ToLower(exchangeAudience),
 	}
 }
 
 // knownAudience reports whether a token may be signed for resource: a first
 // party service, the URI of a Kusto cluster (existing or not: the cluster
-// refuses by itself), or an application of the tenant, as {appId} or api://{appId}.
+// refuses by itself), or an application of the tenant, as {appId}, api://{appId} or an
+// identifier URI of it.
 func knownAudience(tx store.Tx, resource string) (bool, error) {
 	name := strings.ToLower(strings.TrimSuffix(resource, "/"))
 	for _, known := range firstPartyAudiences() {
@@ -42,13 +45,17 @@ func knownAudience(tx store.Tx, resource string) (bool, error) {
 	if host, ok := strings.CutPrefix(name, "https://"); ok {
 		return isClusterHost(host), nil
 	}
-	appID := strings.TrimPrefix(name, "api://")
+	appID, path, long := strings.Cut(strings.TrimPrefix(name, "api://"), "/")
 	if !ids.IsGUID(appID) {
 		return false, nil
 	}
-	_, err := applicationByAppID(tx, appID)
+	a, err := applicationByAppID(tx, appID)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
+	}
+	if err == nil && long {
+		uri := "api://" + appID + "/" + path
+		return slices.ContainsFunc(a.IdentifierURIs, func(u string) bool { return strings.EqualFold(strings.TrimSuffix(u, "/"), uri) }), nil
 	}
 	return err == nil, err
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,21 +14,8 @@ import (
 	"github.com/kustos-io/kustos/internal/wire"
 )
 
-// maxFormBytes bounds a token request; a real one has some 500 bytes.
-const maxFormBytes = 64 << 10
-
-// notBuiltGrants are Entra's other grants: known by name, refused by name.
-func notBuiltGrants() []string {
-	return []string{
-		"authorization_code", "password", "refresh_token", "device_code", "implicit",
-		"urn:ietf:params:oauth:grant-type:device_code",
-		"urn:ietf:params:oauth:grant-type:jwt-bearer",
-		"urn:ietf:params:oauth:grant-type:saml2-bearer",
-		"urn:ietf:params:oauth:grant-type:token-exchange",
-	}
-}
-
-// tokenResponse is the v2.0 answer. expires_in must be a number: az adds to it.
+// tokenResponse is the v2.0 answer to a client that speaks for itself.
+// expires_in must be a number: az adds to it.
 type tokenResponse struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
@@ -47,12 +34,37 @@ type tokenResponse1 struct {
 	AccessToken  string `json:"access_token"`
 }
 
+// token2 is the v2.0 token endpoint.
 func (d *Directory) token2(w http.ResponseWriter, r *http.Request, tenant string) error {
-	form, err := d.clientCredentials(r, tenant)
+	form, err := d.readForm(r, tenant)
 	if err != nil {
 		return err
 	}
-	resource, err := resourceOfScope(form.values.Get("scope"))
+	switch form.grant {
+	case grantClient:
+		return d.clientToken2(w, r, form)
+	default:
+		return refuseGrant(form.grant)
+	}
+}
+
+// refuseGrant words the refusal of a grant that is not served.
+func refuseGrant(grant string) error {
+	switch {
+	case grant == "":
+		return errParameterMissing("grant_type")
+	case slices.Contains(notBuiltGrants(), grant):
+		return errGrantNotSupported(grant)
+	default:
+		return errGrantUnknown(quoted(grant))
+	}
+}
+
+func (d *Directory) clientToken2(w http.ResponseWriter, r *http.Request, form tokenForm) error {
+	if err := d.checkClientForm(form); err != nil {
+		return err
+	}
+	resource, err := resourceOfScope(form.get("scope"))
 	if err != nil {
 		return err
 	}
@@ -60,92 +72,61 @@ func (d *Directory) token2(w http.ResponseWriter, r *http.Request, tenant string
 	if err != nil {
 		return err
 	}
-	left := int64(expires.Sub(d.now())/time.Second) - 1 // Entra's 3599: never more than what is left
+	left := d.secondsLeft(expires)
 	wire.WriteJSON(w, http.StatusOK, tokenResponse{TokenType: "Bearer", ExpiresIn: left, ExtExpiresIn: left, AccessToken: token.Reveal()})
 	return nil
 }
 
+// token1 is the v1 token endpoint, which old clients use for themselves; the
+// grants of people are served by v2.0 alone.
 func (d *Directory) token1(w http.ResponseWriter, r *http.Request, tenant string) error {
-	form, err := d.clientCredentials(r, tenant)
+	form, err := d.readForm(r, tenant)
 	if err != nil {
 		return err
 	}
-	resource := form.values.Get("resource")
-	if resource == "" {
-		return errParameterMissing("resource")
+	switch form.grant {
+	case grantClient:
+	case grantPassword, grantCode, grantRefresh, grantDevice, "device_code":
+		return errGrantV2Only(form.grant)
+	default:
+		return refuseGrant(form.grant)
+	}
+	if err := d.checkClientForm(form); err != nil {
+		return err
+	}
+	resource, err := form.need("resource")
+	if err != nil {
+		return err
 	}
 	token, expires, err := d.issue(r.Context(), form, resource)
 	if err != nil {
 		return err
 	}
-	left := strconv.FormatInt(int64(expires.Sub(d.now())/time.Second)-1, 10)
+	left := strconv.FormatInt(d.secondsLeft(expires), 10)
 	wire.WriteJSON(w, http.StatusOK, tokenResponse1{TokenType: "Bearer", ExpiresIn: left, ExtExpiresIn: left,
 		ExpiresOn: strconv.FormatInt(expires.Unix(), 10), NotBefore: strconv.FormatInt(d.now().Add(-clockSkew).Unix(), 10),
 		Resource: resource, AccessToken: token.Reveal()})
 	return nil
 }
 
-// clientForm is an admitted token request: the tenant is ours, the grant is
-// client_credentials, and a client id and a secret are there.
-type clientForm struct {
-	clientID string
-	secret   Secret
-	values   url.Values
+// secondsLeft is Entra's 3599 of an hour: never more than what is left.
+func (d *Directory) secondsLeft(expires time.Time) int64 {
+	return int64(expires.Sub(d.now())/time.Second) - 1
 }
 
-func (d *Directory) clientCredentials(r *http.Request, tenant string) (clientForm, error) {
-	if r.Method != http.MethodPost {
-		return clientForm{}, errMethod(r.Method)
-	}
-	// The tenant first: credentials of another tenant are not even read.
-	if err := d.checkTenant(tenant, false); err != nil {
-		return clientForm{}, err
-	}
-	body, err := wire.ReadBody(r, maxFormBytes)
-	if err != nil {
-		return clientForm{}, errBodyMalformed()
-	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return clientForm{}, errBodyMalformed()
-	}
-	grant := values.Get("grant_type")
-	switch {
-	case grant == "":
-		return clientForm{}, errParameterMissing("grant_type")
-	case grant != "client_credentials":
-		for _, known := range notBuiltGrants() {
-			if grant == known {
-				return clientForm{}, errGrantNotSupported(grant)
-			}
-		}
-		return clientForm{}, errGrantUnknown(quoted(grant))
-	}
-	form := clientForm{clientID: values.Get("client_id"), secret: Secret(values.Get("client_secret")), values: values}
-	if id, secret, ok := r.BasicAuth(); ok {
-		// RFC 6749 §2.3.1: both are form-encoded before Basic encodes them.
-		id, secret = unescaped(id), unescaped(secret)
-		if form.secret != "" || form.clientID != "" && !strings.EqualFold(form.clientID, id) {
-			return clientForm{}, errBodyMalformed() // two methods at once
-		}
-		form.clientID, form.secret = id, Secret(secret)
+// checkClientForm admits a client_credentials request: the tenant is named,
+// and a client id and a secret or an assertion are there.
+func (d *Directory) checkClientForm(form tokenForm) error {
+	if err := d.checkTenant(form.tenant, false); err != nil {
+		return err
 	}
 	switch {
 	case form.clientID == "":
-		return clientForm{}, errParameterMissing("client_id")
-	case form.secret == "" && values.Has("client_assertion"):
-		return clientForm{}, errAssertionNotSupported()
-	case form.secret == "":
-		return clientForm{}, errSecretMissing()
+		return errParameterMissing("client_id")
+	case form.secret == "" && form.assertion == "":
+		return errSecretMissing()
 	}
-	return form, nil
-}
-
-func unescaped(text string) string {
-	if plain, err := url.QueryUnescape(text); err == nil {
-		return plain
-	}
-	return text
+	return nil
 }
 
 // resourceOfScope takes the audience out of a scope list: of the one item that
@@ -172,42 +153,77 @@ func resourceOfScope(scope string) (string, error) {
 	return resource, nil
 }
 
-// issue checks the secret and signs a token for resource.
-func (d *Directory) issue(ctx context.Context, form clientForm, resource string) (Secret, time.Time, error) {
+// issue checks who the client is and signs a token for resource.
+func (d *Directory) issue(ctx context.Context, form tokenForm, resource string) (Secret, time.Time, error) {
 	var (
-		app application
-		sp  principal
+		proof clientProof
+		sp    principal
 	)
 	err := d.store.View(ctx, func(tx store.Tx) error {
 		var err error
-		if app, err = applicationByAppID(tx, form.clientID); errors.Is(err, ErrNotFound) {
-			return errClientNotFound(quoted(form.clientID), d.tenantID)
+		if proof, err = d.authenticateClient(tx, form); err != nil {
+			return err
+		}
+		if sp, err = principalByAppID(tx, proof.app.AppID); errors.Is(err, ErrNotFound) {
+			return errPrincipalMissing(proof.app.AppID, d.tenantID)
 		} else if err != nil {
 			return err
 		}
-		if err := checkSecret(app, form.secret, d.now()); err != nil {
-			return err
-		}
-		if sp, err = principalByAppID(tx, app.AppID); errors.Is(err, ErrNotFound) {
-			return errPrincipalMissing(app.AppID, d.tenantID)
-		} else if err != nil {
-			return err
-		}
-		err = checkAudience(tx, resource)
-		if errors.Is(err, ErrUnknownResource) {
-			return errResourceNotFound(quoted(resource), d.tenantID)
-		}
-		return err
+		return d.admitAudience(tx, resource)
 	})
+	if err == nil {
+		err = d.remember(ctx, proof.assertion)
+	}
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("token request: %w", err)
 	}
-	token, expires, err := d.sign(sp, resource, clientTokenLifetime)
+	c := d.appClaims(sp, resource, clientTokenLifetime)
+	c.AppIDAuth = proof.method
+	token, expires, err := d.signToken(c)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("token request: %w", err)
 	}
 	d.log.InfoContext(ctx, "token issued", "principal", sp.ObjectID, "audience", resource)
 	return token, expires, nil
+}
+
+// admitAudience is checkAudience with the refusal of the sign-in endpoints.
+func (d *Directory) admitAudience(tx store.Tx, resource string) error {
+	err := checkAudience(tx, resource)
+	if errors.Is(err, ErrUnknownResource) {
+		return errResourceNotFound(quoted(resource), d.tenantID)
+	}
+	return err
+}
+
+// How a client proved itself, as the claim appidacr says it.
+const (
+	provedByNothing     = "0" // a public client
+	provedBySecret      = "1"
+	provedByCertificate = "2" // or by a federated credential
+)
+
+// clientProof is an application that has proved itself.
+type clientProof struct {
+	app    application
+	method string
+	// assertion is what must not come again in another form; nil when the proof was a secret.
+	assertion *assertionUse
+}
+
+// authenticateClient checks the client's secret or assertion.
+func (d *Directory) authenticateClient(tx store.Tx, form tokenForm) (clientProof, error) {
+	app, err := applicationByAppID(tx, form.clientID)
+	if errors.Is(err, ErrNotFound) {
+		return clientProof{}, errClientNotFound(quoted(form.clientID), d.tenantID)
+	} else if err != nil {
+		return clientProof{}, err
+	}
+	if form.assertion == "" {
+		return clientProof{app: app, method: provedBySecret}, checkSecret(app, form.secret, d.now())
+	}
+	use, err := d.checkAssertion(app, form.assertion)
+	return clientProof{app: app, method: provedByCertificate, assertion: use}, err
 }
 
 // checkSecret accepts a secret of app that is valid now.

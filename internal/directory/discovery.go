@@ -81,7 +81,7 @@ func (d *Directory) openIDConfiguration(w http.ResponseWriter, tenant string, v2
 	doc := openIDDocument{
 		TokenEndpoint: base + "/oauth2/token", JWKSURI: base + "/discovery/keys", Issuer: issuer(name),
 		AuthorizationEndpoint: base + "/oauth2/authorize", DeviceEndpoint: base + "/oauth2/devicecode",
-		TokenAuthMethods: []string{"client_secret_post", "client_secret_basic"}, ResponseModes: []string{"query", "fragment", "form_post"},
+		TokenAuthMethods: []string{"client_secret_post", "private_key_jwt", "client_secret_basic"}, ResponseModes: []string{"query", "fragment", "form_post"},
 		SubjectTypes: []string{"pairwise"}, SigningAlgorithms: []string{"RS256"}, ResponseTypes: []string{"code", "id_token", "code id_token", "id_token token"},
 		Scopes: []string{"openid", "profile", "email", "offline_access"}, Claims: []string{"sub", "iss", "aud", "exp", "iat", "tid", "ver", "oid", "appid"},
 		CloudInstanceName: "microsoftonline.com", GraphHost: "graph.microsoft.com",

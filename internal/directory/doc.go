@@ -1,5 +1,5 @@
 // Package directory is the tenant: applications, service principals and
-// managed identities, the sign-in endpoints that turn a secret into an access
+// managed identities, the sign-in endpoints that turn a proof into an access
 // token, the part of Microsoft Graph that clients call, and the instance
 // metadata endpoint for user-assigned identities.
 //

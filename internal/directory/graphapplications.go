@@ -29,14 +29,18 @@ func (d *Directory) graphApplications(c graphCall) (graphAnswer, error) {
 		return d.listApplications(c)
 	case c.Method == http.MethodGet && c.rest == "":
 		return d.getApplication(c)
-	case c.Method == http.MethodPost && !c.named():
+	case c.Method == http.MethodPost && c.rest == "" && !c.named():
 		return d.createApplication(c)
+	case c.Method == http.MethodPatch && c.rest == "" && c.named():
+		return d.updateApplication(c)
 	case c.Method == http.MethodPost && c.rest == "addpassword":
 		return d.addPassword(c)
 	case c.Method == http.MethodPost && c.rest == "removepassword":
 		return d.removePassword(c)
 	case c.Method == http.MethodDelete && c.rest == "" && c.named():
 		return d.deleteApplication(c)
+	case c.rest == "federatedidentitycredentials" || strings.HasPrefix(c.rest, "federatedidentitycredentials/"):
+		return d.graphFederated(c)
 	case c.rest != "":
 		return graphAnswer{}, azerr.GraphNotSupported("'applications/{id}/" + quoted(c.rest) + "'")
 	default:
@@ -99,23 +103,20 @@ func (d *Directory) createApplication(c graphCall) (graphAnswer, error) {
 	if err != nil {
 		return graphAnswer{}, err
 	}
-	var name, audience string
-	if err := errors.Join(body.take("displayName", &name), body.take("signInAudience", &audience)); err != nil {
+	a := application{ID: ids.NewGUID(), AppID: ids.NewGUID(), Created: d.now().UTC()}
+	if err := a.apply(body); err != nil {
 		return graphAnswer{}, err
 	}
-	switch {
-	case strings.TrimSpace(name) == "":
+	if a.DisplayName == "" {
 		return graphAnswer{}, azerr.GraphBadRequest("A value is required for property 'displayName' of resource 'Application'.")
-	case utf8.RuneCountInString(name) > maxDisplayName:
-		return graphAnswer{}, azerr.GraphBadRequest("The property 'displayName' of resource 'Application' is longer than 256 characters.")
-	case audience != "" && audience != singleTenant:
-		return graphAnswer{}, azerr.GraphNotSupported(fmt.Sprintf("The signInAudience '%s'", quoted(audience)))
 	}
-	if err := body.finish("Application"); err != nil {
-		return graphAnswer{}, err
-	}
-	a := application{ID: ids.NewGUID(), AppID: ids.NewGUID(), DisplayName: name, Created: d.now().UTC()}
-	if err := d.store.Update(c.Context(), func(tx store.Tx) error { return putApplication(tx, a) }); err != nil {
+	err = d.store.Update(c.Context(), func(tx store.Tx) error {
+		if err := checkIdentifierURIs(tx, a); err != nil {
+			return err
+		}
+		return putApplication(tx, a)
+	})
+	if err != nil {
 		return graphAnswer{}, fmt.Errorf("create application: %w", err)
 	}
 	d.log.InfoContext(c.Context(), "application created", "application", a.ID, "principal", c.caller.ObjectID)
@@ -123,13 +124,13 @@ func (d *Directory) createApplication(c graphCall) (graphAnswer, error) {
 }
 
 // changeApplication runs change on the stored application in one transaction.
-func (d *Directory) changeApplication(ctx context.Context, c graphCall, change func(*application) error) (application, error) {
+func (d *Directory) changeApplication(ctx context.Context, c graphCall, change func(store.Tx, *application) error) (application, error) {
 	var a application
 	err := d.store.Update(ctx, func(tx store.Tx) (err error) {
 		if a, err = findApplication(tx, c); err != nil {
 			return err
 		}
-		if err := change(&a); err != nil {
+		if err := change(tx, &a); err != nil {
 			return err
 		}
 		return putApplication(tx, a)
@@ -168,7 +169,7 @@ func (d *Directory) addPassword(c graphCall) (graphAnswer, error) {
 		return graphAnswer{}, azerr.GraphBadRequest("The property 'displayName' of resource 'passwordCredential' is longer than 256 characters.")
 	}
 	pw, secret := newPassword(name, start, end)
-	a, err := d.changeApplication(c.Context(), c, func(a *application) error {
+	a, err := d.changeApplication(c.Context(), c, func(_ store.Tx, a *application) error {
 		if len(a.Passwords) >= maxPasswords {
 			return azerr.GraphBadRequest("The application has as many password credentials as it may have.")
 		}
@@ -203,7 +204,7 @@ func (d *Directory) removePassword(c graphCall) (graphAnswer, error) {
 	if err != nil {
 		return graphAnswer{}, err
 	}
-	a, err := d.changeApplication(c.Context(), c, func(a *application) error {
+	a, err := d.changeApplication(c.Context(), c, func(_ store.Tx, a *application) error {
 		for i, pw := range a.Passwords {
 			if !strings.EqualFold(pw.KeyID, keyID) {
 				continue

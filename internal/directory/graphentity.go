@@ -46,7 +46,7 @@ type graphApplication struct {
 	SignInAudience          string            `json:"signInAudience"`
 	Tags                    []string          `json:"tags"`
 	AppRoles                []any             `json:"appRoles"`
-	KeyCredentials          []any             `json:"keyCredentials"`
+	KeyCredentials          []graphKey        `json:"keyCredentials"`
 	PasswordCredentials     []graphPassword   `json:"passwordCredentials"`
 	RequiredResourceAccess  []any             `json:"requiredResourceAccess"`
 	API                     graphAPI          `json:"api"`
@@ -82,11 +82,20 @@ const singleTenant = "AzureADMyOrg"
 
 func (a application) graph() graphApplication {
 	g := graphApplication{ID: a.ID, AppID: a.AppID, DisplayName: a.DisplayName, CreatedDateTime: graphTime(a.Created), SignInAudience: singleTenant,
-		IdentifierURIs: []string{}, Tags: []string{}, AppRoles: []any{}, KeyCredentials: []any{}, PasswordCredentials: []graphPassword{}, RequiredResourceAccess: []any{},
+		IdentifierURIs: []string{}, Tags: []string{}, AppRoles: []any{}, KeyCredentials: []graphKey{}, PasswordCredentials: []graphPassword{}, RequiredResourceAccess: []any{},
 		API:          graphAPI{KnownClientApplications: []string{}, OAuth2PermissionScopes: []any{}, PreAuthorized: []any{}},
 		PublicClient: graphRedirectURIs{[]string{}}, SPA: graphRedirectURIs{[]string{}}, Web: graphWeb{RedirectURIs: []string{}}}
 	for _, pw := range a.Passwords {
 		g.PasswordCredentials = append(g.PasswordCredentials, pw.graph())
+	}
+	for _, cert := range a.Certificates {
+		g.KeyCredentials = append(g.KeyCredentials, cert.graph())
+	}
+	g.IdentifierURIs = append(g.IdentifierURIs, a.IdentifierURIs...)
+	g.PublicClient.RedirectURIs = append(g.PublicClient.RedirectURIs, a.PublicRedirects...)
+	g.Web.RedirectURIs = append(g.Web.RedirectURIs, a.WebRedirects...)
+	if a.PublicClient {
+		g.IsFallbackPublicClient = &a.PublicClient
 	}
 	return g
 }
@@ -100,7 +109,7 @@ func (a application) property(name string) (values []string, collection, known b
 	case "displayName":
 		return []string{a.DisplayName}, false, true
 	case "identifierUris":
-		return nil, true, true
+		return a.IdentifierURIs, true, true
 	}
 	return nil, false, false
 }

@@ -19,6 +19,7 @@ const (
 	bucketAppIDs         = "directory.appids"         // application (client) id → application's object id
 	bucketPrincipals     = "directory.principals"     // object id
 	bucketClientIDs      = "directory.clientids"      // client id → principal's object id
+	bucketAssertions     = "directory.assertions"     // hash of client id and jti → what was signed
 	bucketIdentityOwners = "directory.identityowners" // ARM id of the owner → identity's object id
 )
 
@@ -43,11 +44,20 @@ type instanceRecord struct {
 
 // application is a registration: what holds credentials.
 type application struct {
-	ID          string     `json:"id"`
-	AppID       string     `json:"appId"`
-	DisplayName string     `json:"displayName"`
-	Created     time.Time  `json:"created"`
-	Passwords   []password `json:"passwords,omitempty"`
+	ID           string        `json:"id"`
+	AppID        string        `json:"appId"`
+	DisplayName  string        `json:"displayName"`
+	Created      time.Time     `json:"created"`
+	Passwords    []password    `json:"passwords,omitempty"`
+	Certificates []certificate `json:"certificates,omitempty"`
+	Federated    []federated   `json:"federated,omitempty"`
+	// IdentifierURIs are names of the application as a resource.
+	IdentifierURIs []string `json:"identifierUris,omitempty"`
+	// PublicClient lets the application use the grants of people without a
+	// proof of its own; the redirect URIs are where codes may be sent.
+	PublicClient    bool     `json:"publicClient,omitempty"`
+	PublicRedirects []string `json:"publicRedirects,omitempty"`
+	WebRedirects    []string `json:"webRedirects,omitempty"`
 }
 
 // password is one client secret, kept as a hash.

@@ -141,7 +141,7 @@ func (d *Directory) Upkeep(ctx context.Context) error {
 		d.log.InfoContext(ctx, "retired signing keys deleted")
 	}
 	d.scrub(ctx)
-	return nil
+	return d.forgetAssertions(ctx)
 }
 
 // Run does Upkeep when it is due, until ctx ends.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -43,18 +44,31 @@ type claims struct {
 
 func issuer(tenantID string) string { return "https://sts.windows.net/" + tenantID + "/" }
 
-// sign makes an access token for p. The caller has checked that audience is known.
-func (d *Directory) sign(p principal, audience string, lifetime time.Duration) (token Secret, expires time.Time, err error) {
+// appClaims are the claims of a service principal. The caller has checked that
+// audience is known.
+func (d *Directory) appClaims(p principal, audience string, lifetime time.Duration) claims {
 	now := d.now()
-	expires = now.Add(lifetime)
 	c := claims{
-		Audience: audience, Issuer: issuer(d.tenantID), IssuedAt: now.Add(-clockSkew).Unix(), NotBefore: now.Add(-clockSkew).Unix(), Expires: expires.Unix(),
-		AppDisplayName: p.DisplayName, AppID: p.AppID, AppIDAuth: "1", IdentityProvider: issuer(d.tenantID), IdentityType: "app",
+		Audience: audience, Issuer: issuer(d.tenantID), IssuedAt: now.Add(-clockSkew).Unix(), NotBefore: now.Add(-clockSkew).Unix(), Expires: now.Add(lifetime).Unix(),
+		AppDisplayName: p.DisplayName, AppID: p.AppID, AppIDAuth: provedBySecret, IdentityProvider: issuer(d.tenantID), IdentityType: "app",
 		ObjectID: p.ObjectID, Subject: p.ObjectID, TenantID: d.tenantID, UniqueID: newUniqueID(), Version: "1.0",
 	}
 	if p.managed() {
-		c.AppIDAuth, c.ManagedIdentity = "2", p.ResourceID
+		c.AppIDAuth, c.ManagedIdentity = provedByCertificate, p.ResourceID
 	}
+	if strings.EqualFold(strings.TrimSuffix(audience, "/"), exchangeAudience) {
+		// Whoever takes it in exchange compares the issuer with that of v2.0 tokens.
+		c.Audience, c.Issuer, c.Version = exchangeAudience, issuer2(d.tenantID), "2.0"
+	}
+	return c
+}
+
+// sign makes an access token for p. The caller has checked that audience is known.
+func (d *Directory) sign(p principal, audience string, lifetime time.Duration) (token Secret, expires time.Time, err error) {
+	return d.signToken(d.appClaims(p, audience, lifetime))
+}
+
+func (d *Directory) signToken(c claims) (token Secret, expires time.Time, err error) {
 	text, err := signClaims(d.currentKeys(), c)
 	if err != nil {
 		return "", time.Time{}, err
@@ -62,7 +76,7 @@ func (d *Directory) sign(p principal, audience string, lifetime time.Duration) (
 	return Secret(text), time.Unix(c.Expires, 0).UTC(), nil
 }
 
-func signClaims(ring *keyring, c claims) (string, error) {
+func signClaims(ring *keyring, c any) (string, error) {
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("encode claims: %w", err)
