@@ -145,6 +145,7 @@ func TestCertificateAssertions(t *testing.T) {
 		{"PS256 and x5t#S256", c.key, jose.PS256, change{"x5t#S256": c.sha256()}, nil, 0},
 		{"both thumbprints", c.key, jose.PS256, change{"x5t": c.sha1(), "x5t#S256": c.sha256()}, nil, 0},
 		{"padded thumbprint", c.key, jose.RS256, change{"x5t": c.sha1() + "="}, nil, 0},
+		{"thumbprint in ordinary base64", c.key, jose.PS256, change{"x5t#S256": strings.NewReplacer("-", "+", "_", "/").Replace(c.sha256()) + "="}, nil, 0},
 		{"audience of v1", c.key, jose.RS256, sha1Header, change{"aud": "https://sts.windows.net/" + f.TenantID() + "/oauth2/token"}, 0},
 		{"audience is the issuer", c.key, jose.RS256, sha1Header, change{"aud": "https://login.microsoftonline.com/" + f.TenantID() + "/v2.0"}, 0},
 		{"audience in a list", c.key, jose.RS256, sha1Header, change{"aud": []string{"https://login.microsoftonline.com/" + f.TenantID() + "/oauth2/v2.0/token"}}, 0},

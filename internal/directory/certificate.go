@@ -62,7 +62,10 @@ func (c certificate) named(a clientAssertion) bool {
 	return (a.sha1 != "" || a.sha256 != "") && (a.sha1 == "" || isThumbprint(a.sha1, short[:])) && (a.sha256 == "" || isThumbprint(a.sha256, long[:]))
 }
 
+// isThumbprint compares a header's thumbprint. The standard says base64url;
+// MSAL for Go writes ordinary base64 with padding.
 func isThumbprint(text string, sum []byte) bool {
+	text = strings.NewReplacer("+", "-", "/", "_").Replace(text)
 	got, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 	return err == nil && subtle.ConstantTimeCompare(got, sum) == 1
 }
