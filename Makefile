@@ -41,7 +41,7 @@ lint: deps ## gofmt, vet, staticcheck, the architecture test
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
 	$(GO) test -count=1 ./internal/architecture
 
-STATICCHECK := 2026.2.2
+STATICCHECK := v0.8.2
 
 fmt: ## gofmt everything
 	gofmt -w cmd internal test

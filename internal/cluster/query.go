@@ -193,9 +193,9 @@ func missingValue(c catalog.Column) string {
 // query runs a statement. Rows that come hold what the statement uses until
 // they are closed.
 func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
-	child := s.engine.current()
-	if child == nil {
-		return nil, s.ended(ErrEngine)
+	child, err := s.engine.live(ctx)
+	if err != nil {
+		return nil, s.ended(err)
 	}
 	ctx, end := s.during(ctx)
 	b, err := s.bind(ctx, child, q)

@@ -111,7 +111,40 @@ func (v *supervisor) acquire() (child engine.Child, changed <-chan struct{}, err
 
 func (v *supervisor) release() { v.mu.RUnlock() }
 
-// current is the child, nil when there is none, for somebody who only reads.
+// successorPatience is how long a reader waits for a dead child's successor,
+// which is up in a fraction of a second unless something is very wrong.
+const successorPatience = 10 * time.Second
+
+// live is a child that has not died, for somebody who only reads: a request
+// that comes just after a crash waits for the successor.
+func (v *supervisor) live(ctx context.Context) (engine.Child, error) {
+	timer := time.NewTimer(successorPatience)
+	defer timer.Stop()
+	for {
+		v.mu.RLock()
+		child, changed := v.child, v.changed
+		v.mu.RUnlock()
+		if child == nil {
+			return nil, ErrEngine
+		}
+		select {
+		case <-child.Done():
+		default:
+			return child, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-v.s.ctx.Done():
+			return nil, context.Cause(v.s.ctx)
+		case <-timer.C:
+			return nil, ErrEngine
+		}
+	}
+}
+
+// current is the child, nil when there is none, dead or alive.
 func (v *supervisor) current() engine.Child {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
