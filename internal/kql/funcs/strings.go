@@ -88,7 +88,6 @@ func stringFunctions() []Scalar {
 			}
 			return call("strrep", s, a...), nil
 		}),
-		fn("url_encode_component", Default, "s", s),
 		fn("base64_encode_tostring", Default, "s", s),
 		op("base64_encodestring", Default, "s", s, "base64_encode_tostring"),
 		fn("base64_decode_tostring", Default, "s", s),

@@ -280,7 +280,7 @@ func extractAll(groups int64, a []string) string {
 
 // arrayRange writes the array form of range, cut at the language's limit.
 func arrayRange(of types.Type, a []string) string {
-	list := "list_slice(generate_series(" + strings.Join(a, ", ") + "), 1, 1048576)"
+	list := "kq_series(" + strings.Join(a, ", ") + ")"
 	switch of {
 	case types.DateTime:
 		list = "list_transform(" + list + ", lambda i: kq_datetime_text(i))"

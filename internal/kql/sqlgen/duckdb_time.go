@@ -79,7 +79,7 @@ func (d DuckDB) token(g *Generator, c *plan.Call) (string, error) {
 			return "CAST(" + x + " AS VARCHAR)"
 		}
 		// Wider numbers than the format keep all their digits.
-		return "lpad(CAST(" + x + " AS VARCHAR), greatest(" + strconv.Itoa(w) + ", length(CAST(" + x + " AS VARCHAR))), '0')"
+		return "lpad(CAST(" + x + " AS VARCHAR), CAST(greatest(" + strconv.Itoa(w) + ", length(CAST(" + x + " AS VARCHAR))) AS INTEGER), '0')"
 	}
 	hour := t + " // 36000000000 % 24"
 	switch letter {

@@ -18,6 +18,9 @@ var macros = [...]string{
 	`kq_bin_at(x, n, f) AS CASE WHEN n > 0 THEN x - kq_mod(x - f, n) END`,
 	`kq_bin_at_real(x, n, f) AS CASE WHEN n > 0 THEN f + floor((x - f) / n) * n END`,
 
+	`kq_far(a, s) AS CAST(a AS HUGEINT) + CAST(s AS HUGEINT) * 1048575`,
+	`kq_series(a, b, s) AS CASE WHEN s > 0 THEN generate_series(a, CAST(least(CAST(b AS HUGEINT), kq_far(a, s)) AS BIGINT), s) WHEN s < 0 THEN generate_series(a, CAST(greatest(CAST(b AS HUGEINT), kq_far(a, s)) AS BIGINT), s) END`,
+
 	// Ticks and calendar.
 	`kq_range(t) AS CASE WHEN t BETWEEN 0 AND 3155378975999999999 THEN t END`,
 	`kq_time(t) AS make_timestamp(t // 10 - 62135596800000000)`,
@@ -52,7 +55,7 @@ var macros = [...]string{
 	`kq_iso(s) AS kq_moment(regexp_extract(s, '^ *([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})(?:(?:[Tt]| +)([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})(?:[.]([0-9]{1,9}))?)?(?: *([AaPp])[Mm])?)? *([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)? *$', ['y', 'mo', 'd', 'h', 'mi', 's', 'f', 'ap', 'z']))`,
 	`kq_us(s) AS kq_moment(regexp_extract(s, '^ *([0-9]{1,2})[-/]([0-9]{1,2})[-/]([0-9]{4})(?:(?:[Tt]| +)([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})(?:[.]([0-9]{1,9}))?)?(?: *([AaPp])[Mm])?)? *([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)? *$', ['mo', 'd', 'y', 'h', 'mi', 's', 'f', 'ap', 'z']))`,
 	`kq_words(s) AS kq_ticks(try_strptime(trim(s), ['%Y%m%d', '%d %b %Y', '%d %B %Y', '%b %d, %Y', '%B %d, %Y', '%d %b %Y %H:%M:%S', '%d %B %Y %H:%M:%S', '%a, %d %b %Y %H:%M:%S GMT', '%a, %d %b %Y %H:%M:%S']))`,
-	`kq_text_datetime(s) AS CASE WHEN s = '' THEN NULL ELSE coalesce(kq_iso(s), kq_us(s), kq_words(s)) END`,
+	`kq_text_datetime(s) AS CASE WHEN s = '' THEN NULL WHEN s LIKE '____-__-__T__:__:__._______Z' THEN kq_range(kq_ticks(TRY_CAST(left(s, 26) AS TIMESTAMP)) + TRY_CAST(s[27] AS BIGINT)) ELSE coalesce(kq_iso(s), kq_us(s), kq_words(s)) END`,
 	`kq_span(p) AS CASE WHEN p.mi <> '' THEN CASE WHEN p.sign = '-' THEN -1 ELSE 1 END * (kq_zero(p.d) * 864000000000 + kq_clock(kq_zero(p.h), kq_zero(p.mi), kq_zero(p.s), '') + kq_fraction(p.f)) END`,
 	`kq_unit(u) AS CASE u WHEN 'd' THEN 864000000000 WHEN '' THEN 864000000000 WHEN 'h' THEN 36000000000 WHEN 'm' THEN 600000000 WHEN 's' THEN 10000000 WHEN 'ms' THEN 10000 END`,
 	`kq_text_timespan(s) AS coalesce(kq_span(regexp_extract(s, '^ *(-?)(?:([0-9]{1,8})[.])?([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})(?:[.]([0-9]{1,7}))?)? *$', ['sign', 'd', 'h', 'mi', 's', 'f'])), CASE WHEN regexp_full_match(trim(s), '-?[0-9]{1,9}(d|h|m|s|ms)?') THEN CAST(regexp_extract(trim(s), '^-?[0-9]+') AS BIGINT) * kq_unit(regexp_extract(trim(s), '[a-z]*$')) END)`,

@@ -80,7 +80,40 @@ func Generate(d Dialect, rel *plan.Rel) (*Statement, error) {
 	if len(sql) > maxSQL {
 		return nil, errorf("the query is too complex once its let statements are expanded")
 	}
-	return &Statement{SQL: sql, Params: g.values, Tables: g.tables}, nil
+	sql, params := used(sql, g.values)
+	return &Statement{SQL: sql, Params: params, Tables: g.tables}, nil
+}
+
+// used drops the parameters whose place did not make it into the text and renumbers the others: an engine refuses to
+// bind what it does not find. No text of a query is in sql, so a "$" there is a place.
+func used(sql string, values []any) (string, []any) {
+	var b strings.Builder
+	places := map[string]int{}
+	var params []any
+	for {
+		i := strings.Index(sql, "CAST($")
+		if i < 0 {
+			b.WriteString(sql)
+			return b.String(), params
+		}
+		i += len("CAST($")
+		j := i
+		for sql[j] >= '0' && sql[j] <= '9' {
+			j++
+		}
+		n, ok := places[sql[i:j]]
+		if !ok {
+			at, err := strconv.Atoi(sql[i:j])
+			if err != nil {
+				panic("BUG: a parameter place without a number")
+			}
+			params = append(params, values[at-1])
+			n = len(params)
+			places[sql[i:j]] = n
+		}
+		b.WriteString(sql[:i] + strconv.Itoa(n))
+		sql = sql[j:]
+	}
 }
 
 // Generator is the state of one statement.
