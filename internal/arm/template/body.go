@@ -55,6 +55,9 @@ func (p *Program) body(env *eval.Env, r *Resource) (*value.Object, error) {
 		} else {
 			v, err = p.node(env, m.Node, true)
 		}
+		if err == nil {
+			err = env.Weigh(v)
+		}
 		if err != nil {
 			return nil, p.bodyError(r, err)
 		}

@@ -86,6 +86,9 @@ func (p *Program) node(env *eval.Env, n *relaxed.Node, byName bool) (value.Value
 	if n == nil {
 		return nil, nil
 	}
+	if err := env.Spend(1); err != nil {
+		return nil, err
+	}
 	switch n.Kind {
 	case relaxed.Array:
 		out := make([]value.Value, len(n.Items))

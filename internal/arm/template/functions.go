@@ -96,7 +96,7 @@ func (p *Program) readFunction(name string, n *relaxed.Node, path string, depth 
 		if *depth > maxCalls {
 			return nil, eval.Errorf("The template function '%s' calls itself or too many others. %s", name, seeUserFunctions)
 		}
-		env := &eval.Env{Library: p.src.Library, Scope: p.src.Scope, Parameters: func(q string) (value.Value, error) {
+		env := &eval.Env{Library: p.src.Library, Budget: p.src.Budget, Scope: p.src.Scope, Parameters: func(q string) (value.Value, error) {
 			for i := range names {
 				if strings.EqualFold(names[i], q) {
 					return args[i], nil

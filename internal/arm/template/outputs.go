@@ -104,6 +104,9 @@ func (p *Program) output(name string, n *relaxed.Node, runtime eval.Runtime) (o 
 	} else if o.Value, err = p.node(env, n.Get("value"), false); err != nil {
 		return o, false, err
 	}
+	if err := env.Weigh(o.Value); err != nil {
+		return o, false, err
+	}
 	return o, true, spec.checkOutput(p, o.Value)
 }
 

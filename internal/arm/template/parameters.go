@@ -129,6 +129,9 @@ func (b *binder) compute(q *Parameter, spec *typeSpec) error {
 		return b.p.parameter(name)
 	}
 	v, err := env.Node(fallback)
+	if err == nil {
+		err = env.Weigh(v)
+	}
 	if err != nil {
 		if d, ok := deferred(err); ok && b.p.src.Partial {
 			q.Expr = d.Expr

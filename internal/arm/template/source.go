@@ -33,6 +33,9 @@ type Source struct {
 	Partial bool
 	// Depth counts the templates around this one.
 	Depth int
+	// Budget bounds the work of this template and those nested in it; nil gives
+	// it one of its own.
+	Budget *eval.Budget
 }
 
 // Given is one parameter value of the caller. Exactly one of Node and Expr is set.
@@ -97,6 +100,9 @@ type Parameter struct {
 
 // Compile reads, checks and expands a template.
 func Compile(src Source) (*Program, error) {
+	if src.Budget == nil {
+		src.Budget = eval.NewBudget()
+	}
 	p := &Program{src: src}
 	if src.Depth > MaxDepth {
 		return nil, invalid(src.Template, src.Path, "The template is nested more than %d levels deep", MaxDepth)
@@ -112,7 +118,7 @@ func Compile(src Source) (*Program, error) {
 // env is the environment of everything that needs no live resource.
 func (p *Program) env() *eval.Env {
 	return &eval.Env{
-		Library: p.src.Library, Scope: p.src.Scope, Deployment: p.deployment, Resources: p.resourceInfo,
+		Library: p.src.Library, Budget: p.src.Budget, Scope: p.src.Scope, Deployment: p.deployment, Resources: p.resourceInfo,
 		Parameters: p.parameter, Variables: p.variable, Functions: p.function,
 	}
 }

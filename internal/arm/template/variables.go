@@ -76,6 +76,9 @@ func (p *Program) computeVariable(v *variable) (value.Value, error) {
 	} else {
 		out, err = p.node(env, v.node, false)
 	}
+	if err == nil {
+		err = env.Weigh(out)
+	}
 	if err == nil && env.Unresolved > 0 {
 		// Part of it is not known yet. A whole-value expression can be handed
 		// on; anything larger is read as a JSON constant with expressions inside.

@@ -7,15 +7,15 @@ import (
 // arrayFunctions are the functions that make or change arrays.
 func arrayFunctions() map[string]*builtin {
 	return map[string]*builtin{
-		"array": {least: 1, most: 1, eager: func(_ *call, args []value.Value) (value.Value, error) {
+		"array": {builds: true, least: 1, most: 1, eager: func(_ *call, args []value.Value) (value.Value, error) {
 			if a, ok := args[0].([]value.Value); ok {
 				return a, nil
 			}
 			return []value.Value{args[0]}, nil
 		}},
-		"createArray": {least: 0, most: -1, eager: func(_ *call, args []value.Value) (value.Value, error) { return args, nil }},
-		"concat":      {least: 1, most: -1, eager: concat},
-		"flatten":     {least: 1, most: 1, eager: flatten},
+		"createArray": {builds: true, least: 0, most: -1, eager: func(_ *call, args []value.Value) (value.Value, error) { return args, nil }},
+		"concat":      {builds: true, least: 1, most: -1, eager: concat},
+		"flatten":     {builds: true, least: 1, most: 1, eager: flatten},
 		"join":        {least: 2, most: 2, eager: join},
 		"range":       {least: 2, most: 2, eager: rangeOf},
 		"skip":        {least: 2, most: 2, eager: skip},
@@ -60,11 +60,12 @@ func fromEnd(c *call, args []value.Value) ([]value.Value, int64, error) {
 }
 
 func concat(c *call, args []value.Value) (value.Value, error) {
-	arrays := 0
+	arrays, items := 0, 0
 	for _, a := range args {
-		switch a.(type) {
+		switch a := a.(type) {
 		case []value.Value:
 			arrays++
+			items += len(a)
 		case *value.Object:
 			return nil, Errorf("The provided parameters for language function '%s' are invalid. The parameters must be strings, integers, booleans or arrays. The provided value is of type 'Object'. %s", c.name, see(c.name))
 		}
@@ -88,11 +89,14 @@ func concat(c *call, args []value.Value) (value.Value, error) {
 	if arrays != len(args) {
 		return nil, Errorf("The provided parameters for language function '%s' are invalid. Either all or none of the parameters must be an array. %s", c.name, see(c.name))
 	}
-	out := []value.Value{}
+	if err := tooMany(c, items); err != nil {
+		return nil, err
+	}
+	out := make([]value.Value, 0, items)
 	for _, a := range args {
 		out = append(out, a.([]value.Value)...)
 	}
-	return out, tooMany(c, len(out))
+	return out, nil
 }
 
 // Limits on what one call may build, so that a small template cannot fill the
@@ -106,14 +110,14 @@ func tooLong(c *call, n int) error {
 	if n > maxText {
 		return Errorf("The template language function '%s' was invoked with parameters that would make a string of %d bytes; the limit is %d. %s", c.name, n, maxText, see(c.name))
 	}
-	return nil
+	return c.env.Spend(int64(n) / 64)
 }
 
 func tooMany(c *call, n int) error {
 	if n > maxItems {
 		return Errorf("The template language function '%s' was invoked with parameters that would make %d items; the limit is %d. %s", c.name, n, maxItems, see(c.name))
 	}
-	return nil
+	return c.env.Spend(int64(n) / 64)
 }
 
 func flatten(c *call, args []value.Value) (value.Value, error) {
@@ -127,9 +131,12 @@ func flatten(c *call, args []value.Value) (value.Value, error) {
 		if !ok {
 			return nil, wrongType(c.name, "an array of arrays", item)
 		}
+		if err := tooMany(c, len(out)+len(inner)); err != nil {
+			return nil, err
+		}
 		out = append(out, inner...)
 	}
-	return out, tooMany(c, len(out))
+	return out, nil
 }
 
 func join(c *call, args []value.Value) (value.Value, error) {
@@ -176,7 +183,7 @@ func rangeOf(c *call, args []value.Value) (value.Value, error) {
 	for i := range out {
 		out[i] = start + int64(i)
 	}
-	return out, nil
+	return out, tooMany(c, len(out))
 }
 
 func skip(c *call, args []value.Value) (value.Value, error) {

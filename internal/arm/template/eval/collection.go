@@ -15,8 +15,8 @@ func collectionFunctions() map[string]*builtin {
 		"empty":        {least: 1, most: 1, eager: empty},
 		"indexOf":      {least: 2, most: 2, eager: indexOf(false)},
 		"lastIndexOf":  {least: 2, most: 2, eager: indexOf(true)},
-		"intersection": {least: 2, most: -1, eager: intersection},
-		"union":        {least: 2, most: -1, eager: union},
+		"intersection": {builds: true, least: 2, most: -1, eager: intersection},
+		"union":        {builds: true, least: 2, most: -1, eager: union},
 		"length": {least: 1, most: 1, eager: length, arity: func(name string, n int) error {
 			return Errorf("The template language function '%s' expects exactly one parameter: an array, object, or a string the length of which is returned. The function was invoked with '%d' parameters. %s", name, n, see(name))
 		}},

@@ -14,6 +14,9 @@ import (
 // Eval computes an expression. The error is an *Error, an *expr.Error, a
 // *Deferred, or what the Env's own members returned.
 func (env *Env) Eval(e expr.Expr) (value.Value, error) {
+	if err := env.Spend(1); err != nil {
+		return nil, err
+	}
 	switch e := e.(type) {
 	case *expr.Text:
 		return e.Value, nil
@@ -58,13 +61,34 @@ func (env *Env) call(e *expr.Call) (value.Value, error) {
 	}
 	c := &call{name: e.Name, env: env, args: e.Args}
 	if b.lazy != nil {
-		return b.lazy(c)
+		v, err := b.lazy(c)
+		return env.weighed(b, v, err)
 	}
 	args, err := env.arguments(e.Args)
 	if err != nil {
 		return nil, err
 	}
-	return b.eager(c, args)
+	v, err := b.eager(c, args)
+	return env.weighed(b, v, err)
+}
+
+func (env *Env) weighed(b *builtin, v value.Value, err error) (value.Value, error) {
+	if err == nil && b.builds {
+		err = env.Weigh(v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Weigh refuses a value that would be too large once it is written out.
+func (env *Env) Weigh(v value.Value) error {
+	n := value.Weight(v, maxItems)
+	if n >= maxItems {
+		return Errorf("The template is too complex: one of its values has more than %d parts. %s", maxItems, seeFunctions)
+	}
+	return env.Spend(int64(n) / 64)
 }
 
 func (env *Env) arguments(exprs []expr.Expr) ([]value.Value, error) {
@@ -157,6 +181,9 @@ func Constant(v value.Value) expr.Expr { return constant(v) }
 func (env *Env) Node(n *relaxed.Node) (value.Value, error) {
 	if n == nil {
 		return nil, nil
+	}
+	if err := env.Spend(1); err != nil {
+		return nil, err
 	}
 	switch n.Kind {
 	case relaxed.Array:

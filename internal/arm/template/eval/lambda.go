@@ -23,13 +23,13 @@ func lambdaFunctions() map[string]*builtin {
 			}
 			return nil, Errorf("The lambda variable '%s' is not found. %s", name, seeFunctions)
 		}},
-		"filter":    {least: 2, most: 2, lazy: filter},
-		"map":       {least: 2, most: 2, lazy: mapArray},
-		"mapValues": {least: 2, most: 2, lazy: mapValues},
-		"reduce":    {least: 3, most: 3, lazy: reduce},
+		"filter":    {builds: true, least: 2, most: 2, lazy: filter},
+		"map":       {builds: true, least: 2, most: 2, lazy: mapArray},
+		"mapValues": {builds: true, least: 2, most: 2, lazy: mapValues},
+		"reduce":    {builds: true, least: 3, most: 3, lazy: reduce},
 		"sort":      {least: 2, most: 2, lazy: sortArray},
-		"toObject":  {least: 2, most: 3, lazy: toObject},
-		"groupBy":   {least: 2, most: 3, lazy: groupBy},
+		"toObject":  {builds: true, least: 2, most: 3, lazy: toObject},
+		"groupBy":   {builds: true, least: 2, most: 3, lazy: groupBy},
 	}
 }
 

@@ -14,6 +14,9 @@ type Library struct{ table map[string]*builtin }
 // builtin is one function. Exactly one of lazy and eager is set.
 type builtin struct {
 	least, most int // number of arguments; most < 0 means any
+	// builds is set for functions that put arguments together: their results
+	// are weighed.
+	builds bool
 	// arity replaces the usual text for a wrong number of arguments.
 	arity func(name string, n int) error
 	eager func(c *call, args []value.Value) (value.Value, error)

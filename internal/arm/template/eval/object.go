@@ -10,10 +10,10 @@ import (
 
 func objectFunctions() map[string]*builtin {
 	return map[string]*builtin{
-		"createObject": {least: 0, most: -1, eager: createObject},
+		"createObject": {builds: true, least: 0, most: -1, eager: createObject},
 		"json":         {least: 1, most: 1, eager: parseJSON},
 		"null":         {eager: func(*call, []value.Value) (value.Value, error) { return nil, nil }},
-		"items": {least: 1, most: 1, eager: func(c *call, args []value.Value) (value.Value, error) {
+		"items": {builds: true, least: 1, most: 1, eager: func(c *call, args []value.Value) (value.Value, error) {
 			members, err := sortedMembers(c, args[0])
 			if err != nil {
 				return nil, err
@@ -35,7 +35,7 @@ func objectFunctions() map[string]*builtin {
 			}
 			return out, nil
 		}},
-		"shallowMerge": {least: 1, most: 1, eager: func(c *call, args []value.Value) (value.Value, error) {
+		"shallowMerge": {builds: true, least: 1, most: 1, eager: func(c *call, args []value.Value) (value.Value, error) {
 			list, ok := args[0].([]value.Value)
 			if !ok {
 				return nil, wrongType(c.name, "an array of objects", args[0])

@@ -242,3 +242,29 @@ func Equal(a, b Value) bool {
 	}
 	return a == b
 }
+
+// Weight counts the values below v and v itself, sixty-four bytes of text as
+// one more; it stops counting at limit. Values may share parts, so a small one
+// can be very heavy.
+func Weight(v Value, limit int) int {
+	n := 1
+	switch v := v.(type) {
+	case string:
+		n += len(v) / 64
+	case []Value:
+		for _, item := range v {
+			if n >= limit {
+				return limit
+			}
+			n += Weight(item, limit-n)
+		}
+	case *Object:
+		for _, m := range v.Members() {
+			if n >= limit {
+				return limit
+			}
+			n += Weight(m.Value, limit-n)
+		}
+	}
+	return min(n, limit)
+}
