@@ -235,6 +235,7 @@ func (s *session) refusal(ctx context.Context, err error) error {
 	var fault *engine.Fault
 	switch {
 	case errors.Is(err, engine.ErrGone):
+		s.engine.noticeDeath() // so that the caller's next query waits for the successor
 		return fmt.Errorf("%w: %w", ErrEngine, err)
 	case errors.As(err, &fault):
 		return &QueryError{Message: fault.Message, Memory: fault.Kind == engine.OutOfMemory, Kind: fault.Kind}

@@ -144,6 +144,22 @@ func (v *supervisor) live(ctx context.Context) (engine.Child, error) {
 	}
 }
 
+// noticeDeath waits a moment until a child whose connection broke counts as
+// dead. The kernel ends the connection before it reports the end of the process.
+func (v *supervisor) noticeDeath() {
+	child := v.current()
+	if child == nil {
+		return
+	}
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-child.Done():
+	case <-timer.C: // it lives: it is the successor already
+	case <-v.s.ctx.Done():
+	}
+}
+
 // current is the child, nil when there is none, dead or alive.
 func (v *supervisor) current() engine.Child {
 	v.mu.RLock()
