@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -110,7 +111,7 @@ func (n *node) probe() {
 	case n.r.ctx.Err() != nil:
 		return
 	case err == nil:
-		n.worry(nil)
+		n.worry(n.follow(ctx))
 	case errors.Is(err, envelope.ErrRevoked):
 		n.suspend(err)
 	case silent > n.r.cfg.GracePeriod:
@@ -119,6 +120,36 @@ func (n *node) probe() {
 		n.r.cfg.Log.Warn("key of a cluster cannot be probed", "cluster", n.spec.ID, "silent", silent, "error", err)
 		n.worry(err)
 	}
+}
+
+// follow wraps the cluster key anew when the KEK is named without a version
+// and its vault has a newer one than the one that wrapped. Which one is the
+// newest the vault says when it wraps something: here a key that is thrown
+// away. Until the new wrap is durable the old version stays in use.
+func (n *node) follow(ctx context.Context) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	now, err := n.ring.Wrapped(ctx) // again: it may have been changed since
+	if err != nil || now.KEK.Kind != envelope.KindCustomer || now.KEK.KeyVersion != "" {
+		return err
+	}
+	wrapper, err := n.r.cfg.Wrappers.For(ctx, now.KEK)
+	if err != nil {
+		return fmt.Errorf("look for a newer key version: %w", err)
+	}
+	throwaway := make([]byte, 32)
+	_, _ = rand.Read(throwaway) // crypto/rand.Read never fails: it ends the program instead
+	newest, err := wrapper.Wrap(ctx, throwaway)
+	if err != nil {
+		return fmt.Errorf("look for a newer key version: %w", err)
+	}
+	if newest.KeyVersion == now.KeyVersion {
+		return nil
+	}
+	if err := n.ring.ChangeKEK(ctx, now.KEK); err != nil {
+		return fmt.Errorf("follow key version %s: %w", newest.KeyVersion, err)
+	}
+	return nil
 }
 
 // worry keeps what gives cause for concern about a running cluster's key.

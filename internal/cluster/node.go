@@ -31,7 +31,8 @@ type node struct {
 	tried     chan struct{} // closed when the keeper has made its first attempt
 	triedOnce sync.Once
 
-	turn sync.Mutex // one change of phase at a time
+	turn     sync.Mutex // one change of phase at a time
+	changing sync.Mutex // one change of KEK at a time
 
 	mu        sync.Mutex
 	wanted    bool // the user wishes it to run
@@ -282,6 +283,8 @@ func (r *Runtime) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) er
 	if err != nil {
 		return err
 	}
+	n.changing.Lock()
+	defer n.changing.Unlock()
 	if err := n.ring.ChangeKEK(ctx, kek); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,7 +17,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
@@ -27,9 +28,11 @@ import (
 
 // fakeVault is a customer's key that can be taken away.
 type fakeVault struct {
-	mu    sync.Mutex
-	err   error // what every call answers
-	asked int
+	mu      sync.Mutex
+	err     error  // what every call answers
+	newest  string // version that wraps; "" = "1"
+	disable string // version that is refused
+	asked   int
 }
 
 func (v *fakeVault) set(err error) {
@@ -49,10 +52,19 @@ func (v *fakeVault) For(context.Context, envelope.KEK) (envelope.KeyWrapper, err
 
 // The wrap is a mask: the tests are not about cryptography.
 func (v *fakeVault) Wrap(_ context.Context, key []byte) (envelope.Wrapped, error) {
-	return envelope.Wrapped{KeyVersion: "1", Algorithm: "mask", Ciphertext: mask(key)}, v.ask()
+	v.mu.Lock()
+	version := cmp.Or(v.newest, "1")
+	v.mu.Unlock()
+	return envelope.Wrapped{KeyVersion: version, Algorithm: "mask", Ciphertext: mask(key)}, v.ask()
 }
 
 func (v *fakeVault) Unwrap(_ context.Context, w envelope.Wrapped) ([]byte, error) {
+	v.mu.Lock()
+	disabled := w.KeyVersion == v.disable
+	v.mu.Unlock()
+	if disabled {
+		return nil, errRevoked
+	}
 	return mask(w.Ciphertext), v.ask()
 }
 
@@ -200,7 +212,7 @@ func (w *world) want(table string, values ...string) {
 	w.t.Helper()
 	got, err := w.rows(table)
 	w.must(err)
-	if diff := cmp.Diff(values, got); diff != "" {
+	if diff := gocmp.Diff(values, got); diff != "" {
 		w.t.Fatalf("rows of %s (-want +got):\n%s", table, diff)
 	}
 }
@@ -355,142 +367,12 @@ func TestOrphansAreCollected(t *testing.T) {
 	w.r.crash()
 	w.reopen()
 	w.want("T", "1")
-	if diff := cmp.Diff([]string{kept}, w.files(".kxt")); diff != "" {
+	if diff := gocmp.Diff([]string{kept}, w.files(".kxt")); diff != "" {
 		t.Fatal(diff)
 	}
 	if _, err := os.Stat(stranger); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("files of a cluster that is not: %v", err)
 	}
-}
-
-func TestRevocationSuspendsAndResumes(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	w := newWorld(t)
-	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
-	w.must(w.ingest("T", 1))
-	w.seal("T")
-	w.must(w.ingest("T", 2))
-	open, err := w.r.Query(ctx, testCluster, Query{Database: "db", SQL: "SELECT c1 FROM {{table:0}}",
-		Tables: []TableRef{{Placeholder: "{{table:0}}", TableID: w.table("T").ID}}})
-	w.must(err)
-	defer open.Close()
-
-	w.vault.set(errUnavailable)
-	w.r.ProbeNow(testCluster)
-	w.want("T", "1", "2") // network trouble is not revocation
-
-	w.vault.set(errRevoked)
-	w.r.ProbeNow(testCluster)
-	state := w.await(Suspended)
-	if state.Code != "KeyNotFound" || state.VaultURI != "https://v.vault.azure.net" || state.Reason != "the key is gone" {
-		t.Fatalf("state %+v", state)
-	}
-	w.awaitNoChild()
-	var suspended *SuspendedError
-	if open.Next(); !errors.As(open.Err(), &suspended) {
-		t.Fatalf("running query ended with %v", open.Err())
-	}
-	batch := batchOf(catalog.Table{Columns: []catalog.Column{{ID: 1, Type: catalog.Long}}}, 3)
-	if err := w.r.Ingest(ctx, testCluster, "db", "T", batch); !errors.As(err, &suspended) || !errors.Is(err, ErrNotRunning) {
-		t.Fatalf("ingestion while suspended: %v", err)
-	}
-	if _, err := w.r.Tables(ctx, testCluster, "db"); !errors.As(err, &suspended) {
-		t.Fatalf("catalogue while suspended: %v", err)
-	}
-	if dbs, err := w.r.Databases(ctx, testCluster); err != nil || len(dbs) != 1 {
-		t.Fatalf("databases while suspended: %v, %v", dbs, err)
-	}
-	if err := w.r.Start(ctx, testCluster); !errors.Is(err, envelope.ErrRevoked) {
-		t.Fatalf("start while the key is away: %v", err)
-	}
-	n, err := w.r.node(ctx, testCluster)
-	w.must(err)
-	if !n.ring.Locked() {
-		t.Fatal("the keyring is not locked")
-	}
-
-	w.vault.set(nil)
-	w.r.ProbeNow(testCluster)
-	w.await(Running)
-	w.want("T", "1", "2")
-
-	// a user's own stop is never undone
-	w.must(w.r.Stop(ctx, testCluster))
-	w.r.ProbeNow(testCluster)
-	w.await(Stopped)
-	if _, err := w.r.Tables(ctx, testCluster, "db"); !errors.Is(err, ErrNotRunning) || errors.As(err, &suspended) {
-		t.Fatalf("catalogue while stopped: %v", err)
-	}
-}
-
-func (w *world) awaitNoChild() {
-	w.t.Helper()
-	for range 2000 {
-		if len(w.engine.alive()) == 0 {
-			return
-		}
-		<-time.After(time.Millisecond)
-	}
-	w.t.Fatal("the child is still there")
-}
-
-func TestServerStartsWithoutTheKey(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	w := newWorld(t)
-	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
-	w.must(w.ingest("T", 1))
-	w.r.crash()
-	before := w.files(".kwl")
-	w.vault.set(errRevoked)
-	w.open()
-	w.await(Suspended)
-	if diff := cmp.Diff(before, w.files(".kwl")); diff != "" || len(before) == 0 {
-		t.Fatalf("log segments were touched:\n%s", diff)
-	}
-	w.vault.set(nil)
-	w.r.ProbeNow(testCluster)
-	w.await(Running)
-	w.want("T", "1")
-
-	// a vault that is not up yet: Starting, then Running by itself
-	w.r.crash()
-	w.vault.set(errUnavailable)
-	w.open()
-	w.await(Starting)
-	w.vault.set(nil)
-	w.await(Running)
-	w.want("T", "1")
-}
-
-func TestSilentVaultSuspendsAfterGrace(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	w := newWorld(t)
-	w.must(w.r.Close())
-	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	var clock sync.Mutex
-	w.cfg.Now = func() time.Time { clock.Lock(); defer clock.Unlock(); return now }
-	w.reopen()
-	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
-	n, err := w.r.node(ctx, testCluster)
-	w.must(err)
-	w.vault.set(errUnavailable)
-	n.probe()
-	if s := w.await(Running); s.Reason == "" {
-		t.Fatal("the state does not say that the vault is silent")
-	}
-	clock.Lock()
-	now = now.Add(31 * time.Minute)
-	clock.Unlock()
-	n.probe()
-	if s := w.await(Suspended); s.Code != "KeyVaultUnavailable" {
-		t.Fatalf("state %+v", s)
-	}
-	w.vault.set(nil)
-	w.r.ProbeNow(testCluster)
-	w.await(Running)
 }
 
 func TestDropAndDelete(t *testing.T) {
@@ -594,7 +476,7 @@ func TestDirectAndPrune(t *testing.T) {
 	w.want("T", "10", "10", "20", "20", "5")
 	got, err := w.rows("T", Range{Column: "c1", Min: 6, Max: 11})
 	w.must(err)
-	if diff := cmp.Diff([]string{"10", "10", "20", "20"}, got); diff != "" {
+	if diff := gocmp.Diff([]string{"10", "10", "20", "20"}, got); diff != "" {
 		t.Fatal(diff)
 	}
 	st, err := w.r.TableStats(ctx, testCluster, "db", "T")

@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/envelope"
+)
+
+func TestRevocationSuspendsAndResumes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
+	w.must(w.ingest("T", 1))
+	w.seal("T")
+	w.must(w.ingest("T", 2))
+	open, err := w.r.Query(ctx, testCluster, Query{Database: "db", SQL: "SELECT c1 FROM {{table:0}}",
+		Tables: []TableRef{{Placeholder: "{{table:0}}", TableID: w.table("T").ID}}})
+	w.must(err)
+	defer open.Close()
+
+	w.vault.set(errUnavailable)
+	w.r.ProbeNow(testCluster)
+	w.want("T", "1", "2") // network trouble is not revocation
+
+	w.vault.set(errRevoked)
+	w.r.ProbeNow(testCluster)
+	state := w.await(Suspended)
+	if state.Code != "KeyNotFound" || state.VaultURI != "https://v.vault.azure.net" || state.Reason != "the key is gone" {
+		t.Fatalf("state %+v", state)
+	}
+	w.awaitNoChild()
+	var suspended *SuspendedError
+	if open.Next(); !errors.As(open.Err(), &suspended) {
+		t.Fatalf("running query ended with %v", open.Err())
+	}
+	batch := batchOf(catalog.Table{Columns: []catalog.Column{{ID: 1, Type: catalog.Long}}}, 3)
+	if err := w.r.Ingest(ctx, testCluster, "db", "T", batch); !errors.As(err, &suspended) || !errors.Is(err, ErrNotRunning) {
+		t.Fatalf("ingestion while suspended: %v", err)
+	}
+	if _, err := w.r.Tables(ctx, testCluster, "db"); !errors.As(err, &suspended) {
+		t.Fatalf("catalogue while suspended: %v", err)
+	}
+	if dbs, err := w.r.Databases(ctx, testCluster); err != nil || len(dbs) != 1 {
+		t.Fatalf("databases while suspended: %v, %v", dbs, err)
+	}
+	if err := w.r.Start(ctx, testCluster); !errors.Is(err, envelope.ErrRevoked) {
+		t.Fatalf("start while the key is away: %v", err)
+	}
+	n, err := w.r.node(ctx, testCluster)
+	w.must(err)
+	if !n.ring.Locked() {
+		t.Fatal("the keyring is not locked")
+	}
+
+	w.vault.set(nil)
+	w.r.ProbeNow(testCluster)
+	w.await(Running)
+	w.want("T", "1", "2")
+
+	// a user's own stop is never undone
+	w.must(w.r.Stop(ctx, testCluster))
+	w.r.ProbeNow(testCluster)
+	w.await(Stopped)
+	if _, err := w.r.Tables(ctx, testCluster, "db"); !errors.Is(err, ErrNotRunning) || errors.As(err, &suspended) {
+		t.Fatalf("catalogue while stopped: %v", err)
+	}
+}
+
+func TestServerStartsWithoutTheKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
+	w.must(w.ingest("T", 1))
+	w.r.crash()
+	before := w.files(".kwl")
+	w.vault.set(errRevoked)
+	w.open()
+	w.await(Suspended)
+	if diff := gocmp.Diff(before, w.files(".kwl")); diff != "" || len(before) == 0 {
+		t.Fatalf("log segments were touched:\n%s", diff)
+	}
+	w.vault.set(nil)
+	w.r.ProbeNow(testCluster)
+	w.await(Running)
+	w.want("T", "1")
+
+	// a vault that is not up yet: Starting, then Running by itself
+	w.r.crash()
+	w.vault.set(errUnavailable)
+	w.open()
+	w.await(Starting)
+	w.vault.set(nil)
+	w.await(Running)
+	w.want("T", "1")
+}
+
+func TestSilentVaultSuspendsAfterGrace(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.must(w.r.Close())
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	var clock sync.Mutex
+	w.cfg.Now = func() time.Time { clock.Lock(); defer clock.Unlock(); return now }
+	w.reopen()
+	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
+	n, err := w.r.node(ctx, testCluster)
+	w.must(err)
+	w.vault.set(errUnavailable)
+	n.probe()
+	if s := w.await(Running); s.Reason == "" {
+		t.Fatal("the state does not say that the vault is silent")
+	}
+	clock.Lock()
+	now = now.Add(31 * time.Minute)
+	clock.Unlock()
+	n.probe()
+	if s := w.await(Suspended); s.Code != "KeyVaultUnavailable" {
+		t.Fatalf("state %+v", s)
+	}
+	w.vault.set(nil)
+	w.r.ProbeNow(testCluster)
+	w.await(Running)
+}
+
+// A KEK without a version follows the vault's newest; a pinned one does not.
+func TestVersionlessKeyFollows(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.must(w.ingest("T", 1))
+	n, err := w.r.node(ctx, testCluster)
+	w.must(err)
+	for _, pinned := range []string{"", "1"} {
+		w.vault.mu.Lock()
+		w.vault.newest, w.vault.disable = "1", ""
+		w.vault.mu.Unlock()
+		w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k", KeyVersion: pinned}))
+		w.vault.mu.Lock()
+		w.vault.newest = "2"
+		w.vault.mu.Unlock()
+		n.probe()
+		state, err := w.r.State(ctx, testCluster)
+		w.must(err)
+		if want := cmp.Or(pinned, "2"); state.KeyVersion != want || state.KEK.KeyVersion != pinned || state.Reason != "" {
+			t.Fatalf("pinned %q: %+v", pinned, state)
+		}
+		w.vault.mu.Lock()
+		w.vault.disable = "1"
+		w.vault.mu.Unlock()
+		n.probe()
+		want := Running
+		if pinned != "" {
+			want = Suspended
+		}
+		w.await(want)
+	}
+	w.vault.mu.Lock()
+	w.vault.disable = ""
+	w.vault.mu.Unlock()
+	w.r.ProbeNow(testCluster)
+	w.await(Running)
+	w.want("T", "1")
+}
+
+func (w *world) awaitNoChild() {
+	w.t.Helper()
+	for range 2000 {
+		if len(w.engine.alive()) == 0 {
+			return
+		}
+		<-time.After(time.Millisecond)
+	}
+	w.t.Fatal("the child is still there")
+}
