@@ -279,6 +279,38 @@ func TestNestedScopes(t *testing.T) {
 	}
 }
 
+// Two deployments whose nested deployments have the same name take turns, and
+// each reads its own.
+func TestNestedOfTheSameName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		body := func(v string) string {
+			return request(doc(`[{"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "same", "properties": {"mode": "Incremental", "template": `+
+				doc(`[{"type": "Test.Async/things", "apiVersion": "2020-01-01", "name": "`+v+`", "properties": {}}]`, `, "outputs": {"o": {"type": "string", "value": "`+v+`"}}`)+`}},
+				{"type": "Test.Async/things", "apiVersion": "2020-01-01", "name": "late-`+v+`", "dependsOn": ["same"], "properties": {}}]`,
+				`, "outputs": {"o": {"type": "string", "value": "[reference('same').outputs.o.value]"}}`), "")
+		}
+		var waits []string
+		for _, v := range []string{"one", "two", "three"} {
+			resp, err := r.doAs("c-"+v, http.MethodPut, group+deployments+v, "", body(v))
+			if err != nil {
+				t.Fatal(err)
+			}
+			waits = append(waits, resp.OperationID)
+		}
+		for i, v := range []string{"one", "two", "three"} {
+			if _, err := r.ops.Wait(t.Context(), waits[i]); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.show(group + deployments + v); at(got, "properties", "outputs", "o", "value") != v {
+				t.Error(compact(got))
+			}
+		}
+	})
+}
+
 func TestSubscriptionScope(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

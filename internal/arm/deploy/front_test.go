@@ -85,6 +85,8 @@ func (f *front) Dispatch(ctx context.Context, req *provider.Request) (*provider.
 	switch {
 	case req.Method == http.MethodGet && req.ID.Namespace == "" && req.ID.ResourceGroup == "":
 		return ok(map[string]any{"id": req.ID.String(), "displayName": "Test"}), nil
+	case req.Method == http.MethodGet && req.ID.Namespace == "Test.Blind":
+		return nil, azerr.MethodNotAllowed("GET", req.ID.Type())
 	case req.Method == http.MethodGet:
 		r, there := f.resources[k]
 		if !there && req.ID.Namespace == "" {
@@ -235,12 +237,17 @@ func (r *rig) start() {
 
 func (r *rig) do(method, id, action, body string) (*provider.Response, error) {
 	r.t.Helper()
+	return r.doAs("c-"+method, method, id, action, body)
+}
+
+func (r *rig) doAs(correlation, method, id, action, body string) (*provider.Response, error) {
+	r.t.Helper()
 	parsed, err := ids.Parse(id)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	req := &provider.Request{Method: method, ID: parsed, Action: action, APIVersion: "2021-04-01", Body: json.RawMessage(body), BaseURL: "https://management.azure.com",
-		Principal: authz.Principal{ObjectID: "o1", AppID: "a1", TenantID: "t1"}, RequestID: "r", CorrelationID: "c-" + method, Header: http.Header{}, Query: map[string][]string{}}
+		Principal: authz.Principal{ObjectID: "o1", AppID: "a1", TenantID: "t1"}, RequestID: "r", CorrelationID: correlation, Header: http.Header{}, Query: map[string][]string{}}
 	if path, query, found := strings.Cut(id, "?"); found {
 		_ = path
 		r.t.Fatal("no query in ids: " + query)

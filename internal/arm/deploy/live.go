@@ -29,11 +29,32 @@ func (l *live) Reference(target, version string, full bool) (value.Value, error)
 	if err != nil {
 		return nil, err
 	}
-	o, err := l.read(id, version)
-	if err != nil {
-		return nil, err
+	o := l.x.answer(r)
+	if o == nil {
+		if o, err = l.read(id, version); err != nil {
+			return nil, err
+		}
 	}
 	return referenceValue(o, r, id, version, full), nil
+}
+
+// answer is how a nested deployment of this run ended; nil for anything else.
+func (x *execution) answer(r *template.Resource) *value.Object {
+	if r == nil || !r.IsDeployment() {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i, q := range x.p.Resources {
+		if s := x.steps[stepKey(i)]; q == r && s != nil && s.done() && s.Answer != nil {
+			v, err := value.FromJSON(s.Answer)
+			o, ok := v.(*value.Object)
+			if err == nil && ok {
+				return o
+			}
+		}
+	}
+	return nil
 }
 
 // References implements eval.Runtime.

@@ -105,6 +105,9 @@ type step struct {
 	Wrote bool
 	// Nested are the resources that a nested deployment made.
 	Nested []string `json:",omitempty"`
+	// Answer is a nested deployment as it ended: another deployment of the same
+	// name may have taken its place by the time it is referred to.
+	Answer json.RawMessage `json:",omitempty"`
 }
 
 func (s *step) done() bool { return s.State == stateSucceeded }

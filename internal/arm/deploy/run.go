@@ -44,7 +44,7 @@ func (e *Engine) run(ctx context.Context, op *operations.Operation) (any, error)
 		return nil, err
 	}
 	if !x.r.active() { // it ended, and the process died before the operation was told
-		return nil, x.r.ended()
+		return x.r.wire(), x.r.ended()
 	}
 	if err := x.setState(ctx, stateRunning); err != nil {
 		return nil, err
@@ -68,7 +68,10 @@ func (e *Engine) run(ctx context.Context, op *operations.Operation) (any, error)
 		}
 		return nil, x.failed(ctx, wire)
 	}
-	return nil, x.finish(ctx, stateSucceeded, nil)
+	if err := x.finish(ctx, stateSucceeded, nil); err != nil {
+		return nil, err
+	}
+	return x.r.wire(), nil
 }
 
 // ended is what the operation reports for a deployment that has ended.

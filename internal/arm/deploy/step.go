@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -55,7 +56,7 @@ func (x *execution) resource(ctx context.Context, i int, r *template.Resource) (
 	if err == nil {
 		s.State, s.Waits, s.Error = stateSucceeded, "", nil
 		if r.IsDeployment() {
-			s.Nested = x.nestedResources(ctx, r)
+			s.readAnswer()
 		}
 		return s, x.save(ctx, s)
 	}
@@ -89,12 +90,22 @@ func (x *execution) write(ctx context.Context, s *step, r *template.Resource) er
 	if err != nil {
 		return err
 	}
-	resp, err := x.put(ctx, x.request(http.MethodPut, id, r.APIVersion, value.Raw(body)))
-	if err != nil {
-		if waits := x.adopted(ctx, r, err); waits != "" {
-			s.Waits = waits
+	var resp *provider.Response
+	for try := 0; ; try++ {
+		resp, err = x.put(ctx, x.request(http.MethodPut, id, r.APIVersion, value.Raw(body)))
+		own, other := x.active(ctx, r, err)
+		if own != "" { // put just before a restart
+			s.Waits = own
 			return x.wait(ctx, s, r)
 		}
+		if other == "" || try == maxTurns {
+			break
+		}
+		if _, err := x.e.ops.Wait(ctx, other); err != nil { // its turn, then ours
+			return err
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.Status, s.Wrote, s.Waits = resp.Status, true, resp.OperationID
@@ -136,18 +147,25 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// adopted finds the operation of a nested deployment that this deployment had
-// started just before a restart.
-func (x *execution) adopted(ctx context.Context, r *template.Resource, err error) string {
+// maxTurns is how many other deployments of the same name a nested deployment
+// lets go first.
+const maxTurns = 20
+
+// active tells whose deployment holds the name of a nested one: the operation
+// of this deployment's own, or that of another.
+func (x *execution) active(ctx context.Context, r *template.Resource, err error) (own, other string) {
 	var wire *azerr.Error
 	if !r.IsDeployment() || !errors.As(err, &wire) || wire.Code != "DeploymentActive" {
-		return ""
+		return "", ""
 	}
 	inner := x.nestedRecord(ctx, r)
-	if inner == nil || inner.Correlation != x.r.Correlation {
-		return ""
+	switch {
+	case inner == nil:
+		return "", ""
+	case inner.Correlation == x.r.Correlation:
+		return inner.Operation, ""
 	}
-	return inner.Operation
+	return "", inner.Operation
 }
 
 func (x *execution) nestedRecord(ctx context.Context, r *template.Resource) *record {
@@ -163,11 +181,16 @@ func (x *execution) nestedRecord(ctx context.Context, r *template.Resource) *rec
 	return inner
 }
 
-func (x *execution) nestedResources(ctx context.Context, r *template.Resource) []string {
-	if inner := x.nestedRecord(ctx, r); inner != nil {
-		return inner.OutputResources
+// readAnswer takes what a nested deployment made from how it ended.
+func (s *step) readAnswer() {
+	var d wireDeployment
+	if s.Answer == nil || json.Unmarshal(s.Answer, &d) != nil || d.Properties.OutputResources == nil {
+		return
 	}
-	return nil
+	s.Nested = nil
+	for _, id := range *d.Properties.OutputResources {
+		s.Nested = append(s.Nested, id.ID)
+	}
 }
 
 // wait follows the provider's operation to its end.
@@ -179,6 +202,9 @@ func (x *execution) wait(ctx context.Context, s *step, r *template.Resource) err
 	case err != nil:
 		return err
 	case op.Status == operations.Succeeded:
+		if r.IsDeployment() {
+			s.Answer = op.Result
+		}
 		return nil
 	}
 	var why []*azerr.Error

@@ -24,6 +24,7 @@ const (
 	changeDelete   = "Delete"
 	changeIgnore   = "Ignore"
 	changeDeploy   = "Deploy"
+	changeUnknown  = "Unsupported"
 	changeNoEffect = "NoEffect"
 	changeArray    = "Array"
 )
@@ -32,6 +33,7 @@ const (
 type change struct {
 	ResourceID string          `json:"resourceId"`
 	ChangeType string          `json:"changeType"`
+	Reason     string          `json:"unsupportedReason,omitempty"`
 	Before     json.RawMessage `json:"before,omitempty"`
 	After      json.RawMessage `json:"after,omitempty"`
 	Delta      []propertyDelta `json:"delta,omitempty"`
@@ -210,6 +212,12 @@ func (p *preview) resource(s *site, r *template.Resource, rt eval.Runtime) error
 		return err
 	}
 	before, err := p.read(id, r.APIVersion)
+	var wire *azerr.Error
+	if errors.As(err, &wire) && wire.Status == http.StatusMethodNotAllowed {
+		p.changes = append(p.changes, change{ResourceID: r.ID, ChangeType: changeUnknown, After: value.Raw(described(id, r, body)),
+			Reason: "The resource type '" + r.Type + "' can be written but not read, so what would change is not known."})
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,16 @@ func TestWhatIf(t *testing.T) {
 	})
 }
 
+func TestWhatIfOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	defer func() { r.ops.Close() }()
+	list, got := r.whatIf(group+deployments+"d", request(doc(`[{"type": "Test.Blind/things", "apiVersion": "2020-01-01", "name": "a", "properties": {"x": 1}}]`, ""), ""))
+	if list[0] != "Unsupported a" || at(got, "properties", "changes", 0, "unsupportedReason") == nil || at(got, "properties", "changes", 0, "after", "properties", "x") != 1.0 {
+		t.Error(compact(got))
+	}
+}
+
 // sortTail orders the resources that come from a map.
 func sortTail(list []string) []string {
 	if len(list) == 3 && list[1] > list[2] {

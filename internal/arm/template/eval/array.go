@@ -16,14 +16,27 @@ func arrayFunctions() map[string]*builtin {
 		"createArray": {builds: true, least: 0, most: -1, eager: func(_ *call, args []value.Value) (value.Value, error) { return args, nil }},
 		"concat":      {builds: true, least: 1, most: -1, eager: concat},
 		"flatten":     {builds: true, least: 1, most: 1, eager: flatten},
-		"join":        {least: 2, most: 2, eager: join},
-		"range":       {least: 2, most: 2, eager: rangeOf},
-		"skip":        {least: 2, most: 2, eager: skip},
-		"take":        {least: 2, most: 2, eager: take},
-		"first":       {least: 1, most: 1, eager: first},
-		"last":        {least: 1, most: 1, eager: last},
-		"min":         {least: 1, most: -1, eager: extreme(func(a, b int64) bool { return a < b })},
-		"max":         {least: 1, most: -1, eager: extreme(func(a, b int64) bool { return a > b })},
+		"distinct": {least: 1, most: 1, eager: func(c *call, args []value.Value) (value.Value, error) {
+			a, ok := args[0].([]value.Value)
+			if !ok {
+				return nil, wrongType(c.name, "an array", args[0])
+			}
+			out, seen := []value.Value{}, newSet(nil)
+			for _, item := range a {
+				if seen.add(item) {
+					out = append(out, item)
+				}
+			}
+			return out, nil
+		}},
+		"join":  {least: 2, most: 2, eager: join},
+		"range": {least: 2, most: 2, eager: rangeOf},
+		"skip":  {least: 2, most: 2, eager: skip},
+		"take":  {least: 2, most: 2, eager: take},
+		"first": {least: 1, most: 1, eager: first},
+		"last":  {least: 1, most: 1, eager: last},
+		"min":   {least: 1, most: -1, eager: extreme(func(a, b int64) bool { return a < b })},
+		"max":   {least: 1, most: -1, eager: extreme(func(a, b int64) bool { return a > b })},
 		"indexFromEnd": {least: 2, most: 2, eager: func(c *call, args []value.Value) (value.Value, error) {
 			a, n, err := fromEnd(c, args)
 			if err != nil {

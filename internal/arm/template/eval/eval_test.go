@@ -54,6 +54,7 @@ func TestFunctions(t *testing.T) {
 		`union(createArray(1, 2), createArray(2, 3), null())`:                                                                               `[1,2,3]`,
 		`union(createObject('a', createObject('x', 1, 'l', createArray(1))), createObject('A', createObject('y', 2, 'l', createArray(2))))`: `{"a":{"x":1,"l":[2],"y":2}}`,
 		`union(createArray(createArray(createObject('a', 1, 'b', 2))), createArray(createArray(createObject('b', 2, 'a', 1))))`:             `[[{"a":1,"b":2}]]`,
+		`distinct(createArray(1, '1', 1, createObject('a', 1, 'b', 2), createObject('b', 2, 'a', 1)))`:                                      `[1,"1",{"a":1,"b":2}]`,
 		`range(-2, 3)`: `[-2,-1,0]`, `skip(createArray(1, 2, 3), -1)`: `[1,2,3]`, `skip('abc', 9)`: `""`, `take('abc', 2)`: `"ab"`, `take(createArray(1), 9)`: `[1]`,
 		`min(3, '2', 4)`: `2`, `max(createArray(1, 5, 2))`: `5`, `join(createArray('a', 1, false(), null()), '-')`: `"a-1-False-"`,
 		`indexFromEnd(createArray(1, 2), 1)`: `2`, `tryIndexFromEnd(createArray(1), 2)`: `null`,
