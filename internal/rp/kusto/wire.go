@@ -40,7 +40,7 @@ func (p *Provider) shown(ctx context.Context, r *record) (shown, error) {
 	if err != nil {
 		return s, fmt.Errorf("state of cluster %s: %w", r.Name, err)
 	}
-	s.reason, s.state = st.Reason, string(st.Phase)
+	s.reason, s.state = sentence(st.Reason), string(st.Phase)
 	if st.Phase == cluster.Suspended {
 		s.state = string(cluster.Stopped) // the published states have no word for a key that is away
 		if st.Code != "" && !strings.Contains(s.reason, st.Code) {
@@ -48,6 +48,15 @@ func (p *Provider) shown(ctx context.Context, r *record) (shown, error) {
 		}
 	}
 	return s, nil
+}
+
+// sentence is the first line of a reason: what comes after it is for the log.
+func sentence(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) > 500 {
+		line = line[:500]
+	}
+	return strings.ToValidUTF8(strings.TrimSpace(line), "")
 }
 
 // provisioningAt spells a provisioning state for an api-version.
