@@ -60,6 +60,9 @@ func (f *Front) serve(ctx context.Context, req provider.Request) (resp *provider
 	if err := f.checkGroup(ctx, &req, t); err != nil { // again, now that no deletion can begin
 		return nil, true, err
 	}
+	if err := f.checkLocks(ctx, &req, t); err != nil {
+		return nil, true, err
+	}
 	if head {
 		req.Method = http.MethodGet
 	}
@@ -96,6 +99,9 @@ func (f *Front) admit(ctx context.Context, req *provider.Request) (target, error
 		return t, err
 	}
 	if err := f.checkGroup(ctx, req, t); err != nil {
+		return t, err
+	}
+	if err := f.checkLocks(ctx, req, t); err != nil {
 		return t, err
 	}
 	if !isDeployment(req) {

@@ -5,7 +5,8 @@
 //
 // The steps, in this order: api-version present and well formed → bearer token
 // → subscription → namespace, type and version known → caller authorised →
-// namespace registered → resource group there → body well formed → provider.
+// namespace registered → resource group there → not locked → body well formed →
+// provider.
 // A provider's Handle therefore starts with a request that was admitted.
 //
 // Routes that ARM itself owns (/subscriptions, resource groups, lists of

@@ -98,6 +98,9 @@ func TestARMGolden(t *testing.T) {
 		azerr.OperationNotSupported("moveResources", "Microsoft.Resources/subscriptions/resourceGroups"),
 		azerr.TooManyTags(51, 50),
 		azerr.InvalidIdentityName("-"),
+		azerr.LockNotFound("l"),
+		azerr.InvalidLockName("a/b"),
+		azerr.LocksNotSupported("/"),
 		azerr.ResourceGroupDeletionFailed("g", []*azerr.Error{{Status: 409, Code: "Conflict", Message: "in use", Target: group + "/providers/x"}}),
 	})
 }

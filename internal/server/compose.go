@@ -127,7 +127,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	front.Register(
 		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()}),
 		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Log: log, Now: now}),
-		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, TenantID: dir.TenantID()}),
+		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: in.store, Front: front, TenantID: dir.TenantID()}),
 		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
 		clusters,
 	)

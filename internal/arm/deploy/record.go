@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	armscope "github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -187,9 +188,11 @@ func forget(tx store.Tx, k string) error {
 const (
 	historyPrune = 775
 	historyKeep  = 750
+	historyLimit = 800 // where a lock prevents pruning
 )
 
-// prune forgets the oldest deployments that have ended.
+// prune forgets the oldest deployments that have ended. A lock that forbids
+// deletions in the scope keeps them: at the limit new ones are then refused.
 func prune(tx store.Tx, scope ids.ID) error {
 	count := 0
 	for _, err := range tx.Scan(recordBucket, scope.Key()+"|", "") {
@@ -199,6 +202,16 @@ func prune(tx store.Tx, scope ids.ID) error {
 		count++
 	}
 	if count <= historyPrune {
+		return nil
+	}
+	locked, err := armscope.LocksAbove(tx, scope)
+	if err != nil {
+		return err
+	}
+	if len(locked) > 0 {
+		if count > historyLimit {
+			return azerr.DeploymentQuotaExceeded(scope.String(), historyLimit)
+		}
 		return nil
 	}
 	list, err := records(tx, scope)

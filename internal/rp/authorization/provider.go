@@ -9,6 +9,7 @@ import (
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/directory"
+	"github.com/kustos-io/kustos/internal/store"
 )
 
 const namespace = "Microsoft.Authorization"
@@ -20,17 +21,28 @@ type Principals interface {
 	Lookup(ctx context.Context, id string) (directory.Entry, error)
 }
 
+// Front is the front door: locks ask it whether what they lock is there.
+type Front interface {
+	provider.Dispatcher
+	Providers() []provider.Provider
+}
+
 // Config is what a Provider is made of.
 type Config struct {
 	Engine     *authz.Engine
 	Principals Principals
-	TenantID   string
+	// Store and Front are for management locks.
+	Store    store.Store
+	Front    Front
+	TenantID string
 }
 
 // Provider serves Microsoft.Authorization. It is safe for concurrent use.
 type Provider struct {
 	engine     *authz.Engine
 	principals Principals
+	store      store.Store
+	front      Front
 	tenantID   string
 }
 
@@ -38,7 +50,7 @@ var _ provider.Provider = (*Provider)(nil)
 
 // New returns a provider over the engine's assignments.
 func New(cfg Config) *Provider {
-	return &Provider{engine: cfg.Engine, principals: cfg.Principals, tenantID: cfg.TenantID}
+	return &Provider{engine: cfg.Engine, principals: cfg.Principals, store: cfg.Store, front: cfg.Front, tenantID: cfg.TenantID}
 }
 
 // Namespace is "Microsoft.Authorization".
@@ -51,6 +63,7 @@ func (p *Provider) Types() []provider.ResourceType {
 		{Type: "roleAssignments", Capabilities: "SupportsExtension", APIVersions: []string{"2022-04-01", "2020-10-01-preview", "2020-08-01-preview",
 			"2020-04-01-preview", "2018-09-01-preview", "2018-01-01-preview", "2017-10-01-preview", "2015-07-01"}},
 		{Type: "roleDefinitions", Capabilities: "SupportsExtension", APIVersions: definitions},
+		{Type: "locks", Capabilities: "SupportsExtension", APIVersions: []string{"2020-05-01", "2017-04-01", "2016-09-01", "2015-01-01"}},
 		{Type: "permissions", Capabilities: "SupportsExtension", APIVersions: definitions},
 	}
 }
@@ -84,6 +97,14 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 		return p.getDefinition(req)
 	case route{"roledefinitions", http.MethodPut, true}, route{"roledefinitions", http.MethodDelete, true}:
 		return p.changeDefinition(req)
+	case route{"locks", http.MethodGet, false}:
+		return p.listLocks(ctx, req)
+	case route{"locks", http.MethodGet, true}:
+		return p.getLock(ctx, req)
+	case route{"locks", http.MethodPut, true}:
+		return p.putLock(ctx, req)
+	case route{"locks", http.MethodDelete, true}:
+		return p.deleteLock(ctx, req)
 	case route{"permissions", http.MethodGet, false}:
 		return p.listPermissions(ctx, req)
 	}

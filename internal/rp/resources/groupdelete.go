@@ -199,21 +199,12 @@ func (p *Provider) inDeletionOrder(ctx context.Context, target deleteGroupPayloa
 		slices.SortStableFunc(some, func(a, b provider.Resource) int { return len(b.ID.Segments) - len(a.ID.Segments) })
 		for _, r := range some {
 			if r.APIVersion == "" {
-				r.APIVersion = newestOf(served, r.ID)
+				r.APIVersion = provider.NewestVersion([]provider.Provider{served}, r.ID)
 			}
 			left = append(left, r)
 		}
 	}
 	return left, nil
-}
-
-func newestOf(served provider.Provider, id ids.ID) string {
-	for _, t := range served.Types() {
-		if strings.EqualFold(t.Type, id.TypePath()) {
-			return newestStable(t.APIVersions)
-		}
-	}
-	return ""
 }
 
 // deleteResource deletes one resource through the front door, with the

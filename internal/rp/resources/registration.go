@@ -89,24 +89,10 @@ func document(subscription, ns string, types []provider.ResourceType) registrati
 		if rt.Capabilities == "" {
 			rt.Capabilities = "None"
 		}
-		rt.DefaultAPIVersion = newestStable(t.APIVersions)
+		rt.DefaultAPIVersion = provider.NewestStable(t.APIVersions)
 		doc.ResourceTypes = append(doc.ResourceTypes, rt)
 	}
 	return doc
-}
-
-// newestStable is the first version of a list, newest first, that is no
-// preview, or the first one when all are.
-func newestStable(versions []string) string {
-	for _, v := range versions {
-		if len(v) == len("2006-01-02") {
-			return v
-		}
-	}
-	if len(versions) > 0 {
-		return versions[0]
-	}
-	return ""
 }
 
 // where is the subscription of a request, "" at the tenant.

@@ -176,12 +176,7 @@ func (p *Provider) subscriptionTags(ctx context.Context, at ids.ID, change tagsC
 // resourceTags reads and patches a resource through the front door as the
 // caller, who must be allowed to do that to the resource.
 func (p *Provider) resourceTags(ctx context.Context, req *provider.Request, at ids.ID, change tagsChange) (map[string]string, error) {
-	apiVersion := ""
-	for _, served := range p.Registry.Providers() {
-		if strings.EqualFold(served.Namespace(), at.Namespace) {
-			apiVersion = newestOf(served, at)
-		}
-	}
+	apiVersion := provider.NewestVersion(p.Registry.Providers(), at)
 	if apiVersion == "" {
 		return nil, provider.NotFound(at)
 	}
