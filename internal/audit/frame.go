@@ -99,17 +99,23 @@ type frame struct {
 	raw    []byte // everything, header included
 }
 
-// sealFrame makes the bytes of a batch.
-func sealFrame(sealer Sealer, number uint64, prev link, events []Event) ([]byte, error) {
+// encode makes the lines of as many events as share a frame; n is how many.
+func encode(events []Event) (n int, lines []byte, err error) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	for _, e := range events {
-		if err := enc.Encode(e); err != nil {
-			return nil, fmt.Errorf("encode event: %w", err)
+	for n < len(events) && body.Len() < frameText {
+		if err := enc.Encode(events[n]); err != nil {
+			return 0, nil, fmt.Errorf("encode event: %w", err)
 		}
+		n++
 	}
-	sealed, err := sealer.Seal(bodyContext(number, prev), body.Bytes())
+	return n, body.Bytes(), nil
+}
+
+// sealFrame makes the bytes of a batch.
+func sealFrame(sealer Sealer, number uint64, prev link, lines []byte) ([]byte, error) {
+	sealed, err := sealer.Seal(bodyContext(number, prev), lines)
 	if err != nil {
 		return nil, fmt.Errorf("seal events: %w", err)
 	}

@@ -17,12 +17,18 @@ import (
 const (
 	// FlushInterval is how long an event waits for others to share its fsync.
 	FlushInterval = 50 * time.Millisecond
-	// maxPending bounds the events that wait: beyond it Record waits for the disk.
-	maxPending  = 4096
+	// maxPending bounds the events that wait. Beyond it Record refuses: it must
+	// not wait, its caller may hold the store that the writer needs.
+	maxPending  = 1 << 16
 	segmentSize = 16 << 20
+	// frameText is about how much text shares a frame, in bytes.
+	frameText = 1 << 20
 	// dirName is the folder inside the data folder.
 	dirName = "audit"
 )
+
+// ErrOverload is returned by Record while the disk does not keep up.
+var ErrOverload = errors.New("the audit log does not keep up")
 
 // ErrClosed is returned by Record after Close.
 var ErrClosed = errors.New("audit log is closed")
@@ -64,7 +70,7 @@ type Log struct {
 	stopped chan struct{}
 
 	mu      sync.Mutex
-	room    *sync.Cond // pending got shorter, or the log broke
+	room    *sync.Cond // written moved, or the log broke
 	pending []Event
 	last    uint64 // sequence of the newest event, pending or written
 	written uint64 // sequence of the newest durable event
@@ -124,18 +130,18 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 }
 
 // Record appends an event. It returns before the event is durable, which it is
-// at most FlushInterval and one fsync later, and waits only when the disk does
-// not keep up. An error means that the event is not recorded and none will be:
-// the caller must not answer as if it were.
+// at most FlushInterval and one fsync later, and never waits for the disk. An
+// error means that the event is not recorded: the caller must not answer as if
+// it were.
 func (l *Log) Record(_ context.Context, e Event) error {
 	e.bounded()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.pending) >= maxPending && l.broken == nil {
-		l.room.Wait()
-	}
 	if l.broken != nil {
 		return fmt.Errorf("record audit event: %w", l.broken)
+	}
+	if len(l.pending) >= maxPending {
+		return fmt.Errorf("record audit event: %w", ErrOverload)
 	}
 	if e.Time.IsZero() {
 		e.Time = l.now()
@@ -252,20 +258,27 @@ func (l *Log) flushPending() error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if err := l.append(batch); err != nil {
-		return err
+	for len(batch) > 0 {
+		n, lines, err := encode(batch)
+		if err != nil {
+			return err
+		}
+		if err := l.append(lines, batch[n-1].Sequence); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.written = batch[n-1].Sequence
+		l.room.Broadcast()
+		l.mu.Unlock()
+		batch = batch[n:]
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.written = batch[len(batch)-1].Sequence
-	l.room.Broadcast()
 	return nil
 }
 
 // append writes one frame, syncs it, and moves the head.
-func (l *Log) append(batch []Event) error {
+func (l *Log) append(lines []byte, newest uint64) error {
 	number := l.head.Frames + 1
-	raw, err := sealFrame(l.cfg.Sealer, number, l.head.Link, batch)
+	raw, err := sealFrame(l.cfg.Sealer, number, l.head.Link, lines)
 	if err != nil {
 		return err
 	}
@@ -281,7 +294,7 @@ func (l *Log) append(batch []Event) error {
 		return fmt.Errorf("sync audit log: %w", err)
 	}
 	l.size += int64(len(raw))
-	l.head = Head{Frames: number, Events: batch[len(batch)-1].Sequence, Link: next(raw)}
+	l.head = Head{Frames: number, Events: newest, Link: next(raw)}
 	return writeHead(context.Background(), l.cfg.Store, l.head)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -18,6 +19,14 @@ type Config struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
+	// Audit gets the refusals of actions; those of data actions are the vault's
+	// to record, which knows the operation. nil keeps no record.
+	Audit Auditor
+}
+
+// Auditor keeps a record of refusals.
+type Auditor interface {
+	Record(ctx context.Context, e audit.Event) error
 }
 
 // Engine is the Authorizer of every plane. It is safe for concurrent use.
@@ -25,6 +34,7 @@ type Engine struct {
 	store store.Store
 	now   func() time.Time
 	log   *slog.Logger
+	audit Auditor
 	roles map[string]RoleDefinition // by id
 }
 
@@ -32,7 +42,7 @@ var _ Authorizer = (*Engine)(nil)
 
 // New returns an engine over the assignments in the store.
 func New(cfg Config) *Engine {
-	e := &Engine{store: cfg.Store, now: cfg.Now, log: cfg.Log, roles: map[string]RoleDefinition{}}
+	e := &Engine{store: cfg.Store, now: cfg.Now, log: cfg.Log, audit: cfg.Audit, roles: map[string]RoleDefinition{}}
 	for _, role := range Roles() {
 		e.roles[role.ID] = role
 	}
@@ -65,6 +75,13 @@ func (e *Engine) logged(ctx context.Context, p Principal, action, scope string, 
 	}
 	e.log.DebugContext(ctx, "authorisation decision", "principal", p.ObjectID, "first_party", p.FirstParty, "action", action, "data", data,
 		"scope", scope, "allowed", decision.Allowed, "rule", decision.Rule)
+	if !decision.Allowed && !data && e.audit != nil {
+		event := audit.Event{Operation: action, Result: audit.Refused, Scope: scope, Rule: decision.Rule,
+			Actor: audit.Actor{ObjectID: p.ObjectID, AppID: p.AppID, TenantID: p.TenantID, Identity: p.Identity, FirstParty: p.FirstParty}}
+		if err := e.audit.Record(ctx, event); err != nil {
+			e.log.ErrorContext(ctx, "a refusal is not in the audit log", "error", err) // it stays a refusal
+		}
+	}
 	return decision, nil
 }
 

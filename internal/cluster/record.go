@@ -51,7 +51,7 @@ func (r *Runtime) Create(ctx context.Context, tx store.Tx, c Spec) error {
 			return fmt.Errorf("cluster %s: %w", c.Name, catalog.ErrExists)
 		}
 	}
-	ring, err := envelope.New(envelope.Config{ClusterID: c.ID, Store: r.cfg.Store, Wrappers: r.cfg.Wrappers, Log: r.cfg.Log})
+	ring, err := envelope.New(envelope.Config{ClusterID: c.ID, Store: r.cfg.Store, Wrappers: r.cfg.Wrappers, Log: r.cfg.Log, Audit: r.cfg.Audit})
 	if err != nil {
 		return err
 	}

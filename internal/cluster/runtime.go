@@ -35,6 +35,7 @@ type Config struct {
 	EngineConfig engine.Config
 	Now          func() time.Time // nil = time.Now
 	Log          *slog.Logger     // nil = silent
+	Audit        envelope.Auditor // of what is done with clusters' keys; nil keeps no record
 
 	// ProbeInterval is how often the key of a running cluster is probed and a
 	// suspended one is tried again; 0 means 20 s.
@@ -221,7 +222,7 @@ func (r *Runtime) node(ctx context.Context, id string) (*node, error) {
 
 // adopt makes the node of a record; the caller holds r.mu.
 func (r *Runtime) adopt(rec record) (*node, error) {
-	ring, err := envelope.New(envelope.Config{ClusterID: rec.ID, Store: r.cfg.Store, Wrappers: r.cfg.Wrappers, Log: r.cfg.Log})
+	ring, err := envelope.New(envelope.Config{ClusterID: rec.ID, Store: r.cfg.Store, Wrappers: r.cfg.Wrappers, Log: r.cfg.Log, Audit: r.cfg.Audit})
 	if err != nil {
 		return nil, err
 	}

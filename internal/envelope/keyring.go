@@ -13,12 +13,13 @@ import (
 	"github.com/kustos-io/kustos/internal/store"
 )
 
-// Config makes a Keyring. All but Log is required.
+// Config makes a Keyring. All but Log and Audit is required.
 type Config struct {
 	ClusterID string // GUID in lower case
 	Store     store.Store
 	Wrappers  KeyWrappers
 	Log       *slog.Logger // nil: silent
+	Audit     Auditor      // nil keeps no record
 }
 
 // Keyring is the key chain of one cluster. Its records are in the store; the
@@ -29,6 +30,7 @@ type Keyring struct {
 	store    store.Store
 	wrappers KeyWrappers
 	log      *slog.Logger
+	audit    Auditor
 
 	change sync.Mutex // serialises ChangeKEK
 
@@ -46,7 +48,7 @@ func New(cfg Config) (*Keyring, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Keyring{id: cfg.ClusterID, store: cfg.Store, wrappers: cfg.Wrappers, log: log}, nil
+	return &Keyring{id: cfg.ClusterID, store: cfg.Store, wrappers: cfg.Wrappers, log: log, audit: cfg.Audit}, nil
 }
 
 // wrapper finds the KEK's wrapper, bound to this cluster when it can be.
@@ -83,7 +85,7 @@ func (k *Keyring) Create(ctx context.Context, tx store.Tx) error {
 	}
 	err = key.Reveal(func(raw []byte) (err error) {
 		record.Wrapped, err = w.Wrap(ctx, raw)
-		return err
+		return k.note(ctx, "wrap", PlatformKEK(), record.Wrapped.KeyVersion, err)
 	})
 	if err != nil {
 		return fmt.Errorf("wrap key of cluster %s: %w", k.id, err)
@@ -136,6 +138,9 @@ func (k *Keyring) unwrap(ctx context.Context, r clusterRecord) (aead.Key, error)
 
 func (k *Keyring) unwrapWith(ctx context.Context, w KeyWrapper, wrapped Wrapped, check []byte) (aead.Key, error) {
 	raw, err := w.Unwrap(ctx, wrapped)
+	if err = k.note(ctx, "unwrap", wrapped.KEK, wrapped.KeyVersion, err); err != nil {
+		clear(raw)
+	}
 	if err != nil {
 		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w", k.id, err)
 	}
@@ -242,7 +247,7 @@ func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
 	young := clusterRecord{Format: recordFormat, Generation: old.Generation + 1, Check: old.Check}
 	err = key.Reveal(func(raw []byte) (err error) {
 		young.Wrapped, err = next.Wrap(ctx, raw)
-		return err
+		return k.note(ctx, "wrap", kek, young.Wrapped.KeyVersion, err)
 	})
 	if err != nil {
 		return fmt.Errorf("wrap key of cluster %s with the new KEK: %w", k.id, err)
@@ -266,7 +271,7 @@ func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
 		}
 		return store.PutJSON(tx, clusterBucket, k.id, young)
 	})
-	if err != nil {
+	if err = k.note(ctx, "rewrap", kek, young.Wrapped.KeyVersion, err); err != nil {
 		return fmt.Errorf("replace wrap of cluster %s: %w", k.id, err)
 	}
 	// The new wrap is in force. What remains of the old one in the store's log

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/deploy"
 	"github.com/kustos-io/kustos/internal/arm/operations"
+	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/config"
@@ -69,6 +71,7 @@ type parts struct {
 	operations *operations.Manager
 	runtime    *cluster.Runtime
 	platform   *envelope.Platform
+	audit      *audit.Log
 	vault      *vault.Service
 
 	ready   atomic.Bool // connection.json may be written
@@ -91,7 +94,11 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log})
+	p.audit, err = audit.Open(ctx, audit.Config{Dir: audit.Dir(in.dir), Instance: in.barrier.InstanceID(), Store: in.store, Sealer: in.barrier, Now: now, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log, Audit: p.audit})
 	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: now, Log: log})
 	if err != nil {
 		return nil, err
@@ -104,7 +111,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
-	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Now: now, Log: log, TenantID: dir.TenantID()})
+	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Log: log, TenantID: dir.TenantID()})
 	// The Kusto side reaches every vault as a client, our own through our own listener.
 	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.server.Client(cfg.AllowedVaultHosts), AllowedHosts: cfg.AllowedVaultHosts, Log: log})
 	if p.platform, err = envelope.NewPlatform(ctx, in.store); err != nil {
@@ -113,7 +120,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
 		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
 		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
-		ProbeInterval: cfg.KeyProbeInterval, Now: now, Log: log, OnState: p.clusterState,
+		ProbeInterval: cfg.KeyProbeInterval, Now: now, Log: log, Audit: p.audit, OnState: p.clusterState,
 	})
 	if err != nil {
 		return nil, err
@@ -143,6 +150,10 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 // that of one that does not, and rewrites connection.json.
 func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
 	host := hostOf(spec.URI)
+	event := audit.Event{Operation: "cluster/" + strings.ToLower(string(phase)), Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}}
+	if err := p.audit.Record(context.Background(), event); err != nil {
+		p.log.Error("a cluster's change of state is not in the audit log", "cluster", spec.Name, "error", err)
+	}
 	if phase != cluster.Running {
 		p.server.CloseCluster(host)
 	} else if _, err := p.server.OpenCluster(spec.Name, host); err != nil {
@@ -181,5 +192,5 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	err = errors.Join(err, <-served)
 	<-swept
 	p.platform.Close()
-	return err
+	return errors.Join(err, p.audit.Close())
 }

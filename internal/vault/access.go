@@ -53,7 +53,14 @@ const (
 	secretGetDeleted right = "secrets get secrets/readMetadata/action"
 )
 
-func (r right) word(i int) string { return strings.Fields(string(r))[i] }
+func (r right) word(i int) string {
+	rest := string(r)
+	for range i {
+		_, rest, _ = strings.Cut(rest, " ")
+	}
+	word, _, _ := strings.Cut(rest, " ")
+	return word
+}
 
 func (r right) area() area         { return area(r.word(0)) }
 func (r right) permission() string { return r.word(1) }
@@ -112,25 +119,23 @@ func (v *Vault) firewall(c Caller) error {
 }
 
 // permit asks the vault's access policies or, in an RBAC vault, the role
-// assignments at the scope of the vault or of the one object.
-func (s *Service) permit(ctx context.Context, v *Vault, c Caller, r right, object string) error {
+// assignments at the scope of the vault or of the one object. rule is what
+// decided.
+func (s *Service) permit(ctx context.Context, v *Vault, c Caller, r right, object string) (rule string, err error) {
 	if !v.RBAC {
 		if v.grants(c.Principal, r.area(), r.permission()) {
-			return nil
+			return "access policy of " + c.ObjectID, nil
 		}
-		return azerr.VaultAccessDenied(c.identity(), string(r.area()), r.permission(), v.Name, v.Location)
+		return "no access policy grants it", azerr.VaultAccessDenied(c.identity(), string(r.area()), r.permission(), v.Name, v.Location)
 	}
-	scope := v.ResourceID
-	if object != "" {
-		scope += "/" + string(r.area()) + "/" + object
-	}
+	scope := objectScope(v, r.area(), object)
 	action := r.action()
 	decision, err := s.Authorizer.AuthorizeData(ctx, c.Principal, action, scope)
 	if err != nil {
-		return fmt.Errorf("authorise %s on vault %s: %w", action, v.Name, err)
+		return decision.Rule, fmt.Errorf("authorise %s on vault %s: %w", action, v.Name, err)
 	}
 	if !decision.Allowed {
-		return azerr.VaultForbiddenByRbac("name="+c.Name+";"+c.identity(), action, strings.ToLower(scope), v.Name, v.Location)
+		return decision.Rule, azerr.VaultForbiddenByRbac("name="+c.Name+";"+c.identity(), action, strings.ToLower(scope), v.Name, v.Location)
 	}
-	return nil
+	return decision.Rule, nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/kustos-io/kustos/internal/aead"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/memstore"
 )
@@ -125,7 +126,7 @@ func TestAWriteIsWholeOrNothing(t *testing.T) {
 	before = dump(t, f.store)
 	for at := 1; ; at++ {
 		broken.at, broken.seen = at, 0
-		if _, err := f.Purge(t.Context(), testSub, "westeurope", "kv1"); err == nil {
+		if _, err := f.Purge(t.Context(), testSub, "westeurope", "kv1", authz.Principal{}); err == nil {
 			break
 		}
 		if dump(t, f.store) != before {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/directory"
@@ -31,6 +32,7 @@ type call struct {
 	api           apiVersion
 	request       *http.Request
 	maxBody       int64
+	event         *audit.Event
 }
 
 // body reads the request's body; one that is too large is the client's error.
@@ -62,7 +64,11 @@ func (s *Service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("x-ms-keyvault-network-info", "conn_type="+kind+";addr="+address.String()+";act_addr_fam="+family+";")
 	}
-	body, err := s.answer(w.Header(), r, address)
+	event := &audit.Event{Operation: "unknown", Actor: audit.Actor{Address: addressText(address)}}
+	body, err := s.answer(w.Header(), r, address, event)
+	if err = s.record(r.Context(), event, err); err != nil {
+		body = nil
+	}
 	switch {
 	case err != nil:
 		wire.WriteError(w, r, s.Log, err)
@@ -73,9 +79,17 @@ func (s *Service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
 // answer runs the checks in the service's order: token, firewall, permission,
-// then whatever the operation itself checks. A nil body is 204.
-func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr) (any, error) {
+// then whatever the operation itself checks. A nil body is 204. What is found
+// out on the way goes into event.
+func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, event *audit.Event) (any, error) {
 	ctx := r.Context()
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":443")
 	name := s.vaultName(host)
@@ -87,33 +101,45 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr) (an
 	}); err != nil {
 		return nil, err
 	}
+	rt, object, version, routeErr := s.match(r) // known early for the record, an error late
+	event.Scope, event.Version = name, version
+	if rt != nil {
+		event.Operation = string(rt.right.area()) + "/" + rt.right.permission()
+	}
 	tenant := s.TenantID
 	if there {
 		tenant = v.TenantID
+		event.Scope = v.ResourceID
+		if rt != nil {
+			event.Scope = objectScope(&v, rt.right.area(), object)
+		}
 		h.Set("x-ms-keyvault-region", v.Location)
 	}
+	event.Rule = "token"
 	p, err := s.authenticate(ctx, r, tenant)
 	if err != nil {
 		return nil, err
 	}
+	event.Actor = actorEvent(p, event.Actor.Address)
+	event.Rule = ""
 	if !there {
 		return nil, azerr.VaultHostNotFound(name)
 	}
 	caller := Caller{Principal: p, Address: address, Service: s.Trusted != nil && s.Trusted(ctx)}
 	if err := v.firewall(caller); err != nil {
+		event.Rule = "firewall"
 		return nil, err
 	}
-	rt, object, version, err := s.match(r)
-	if err != nil {
-		return nil, err
+	if routeErr != nil {
+		return nil, routeErr
 	}
-	if strings.Contains(rt.pattern, "{name}") && !validObjectName(object) {
+	if rt.named && !validObjectName(object) {
 		return nil, azerr.BadParameter("The request URI contains an invalid name: "+object, "")
 	}
-	if err := s.permit(ctx, &v, caller, rt.right, object); err != nil {
+	if event.Rule, err = s.permit(ctx, &v, caller, rt.right, object); err != nil {
 		return nil, err
 	}
-	c := &call{ctx: ctx, vault: &v, base: "https://" + host, name: object, version: version, request: r, maxBody: rt.maxBody}
+	c := &call{ctx: ctx, vault: &v, base: "https://" + host, name: object, version: version, request: r, maxBody: rt.maxBody, event: event}
 	if c.api, err = parseAPIVersion(r.URL.Query().Get("api-version")); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ type Write struct {
 // Put makes a vault, changes it, or recovers it (createMode=recover). created
 // tells a new or recovered one.
 func (s *Service) Put(ctx context.Context, w Write) (v Vault, created bool, err error) {
+	defer s.recorded(ctx, "vaults/write", w.ID.String(), w.By, &err)
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		var overdue *Vault
 		if v, created, overdue, err = s.plan(tx, w); err != nil {
@@ -200,7 +201,7 @@ func (s *Service) Patch(ctx context.Context, id ids.ID, tags map[string]string, 
 	if _, err := in.recover(); err != nil {
 		return Vault{}, err
 	}
-	return s.change(ctx, id, by, func(v *Vault) error {
+	return s.change(ctx, "vaults/write", id, by, func(v *Vault) error {
 		if err := in.applyProtection(v, false, false); err != nil {
 			return err
 		}
@@ -253,9 +254,10 @@ func (s *Service) List(ctx context.Context, subscription, group string) ([]Vault
 
 // Delete soft-deletes the vault, or removes it for good when it has no soft
 // delete. It reports false when there is no such vault.
-func (s *Service) Delete(ctx context.Context, id ids.ID, by authz.Principal) (bool, error) {
+func (s *Service) Delete(ctx context.Context, id ids.ID, by authz.Principal) (existed bool, err error) {
+	defer s.recorded(ctx, "vaults/delete", id.String(), by, &err)
 	var name string
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		v, ok, err := s.live(tx, id.Names()[0])
 		if err != nil || !ok || !v.at(id) {
 			return err
@@ -311,7 +313,8 @@ func (s *Service) deletedVault(tx store.Tx, subscription, location, name string)
 
 // Purge removes a soft-deleted vault with everything in it; a purge-protected
 // one is refused. It returns the incarnation that is gone.
-func (s *Service) Purge(ctx context.Context, subscription, location, name string) (incarnation string, err error) {
+func (s *Service) Purge(ctx context.Context, subscription, location, name string, by authz.Principal) (incarnation string, err error) {
+	defer s.recorded(ctx, "vaults/purge", "/subscriptions/"+subscription+"/providers/Microsoft.KeyVault/locations/"+location+"/deletedVaults/"+name, by, &err)
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		v, err := s.deletedVault(tx, subscription, location, name)
 		if err != nil {

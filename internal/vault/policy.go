@@ -94,7 +94,7 @@ func (s *Service) ChangePolicies(ctx context.Context, id ids.ID, kind PolicyChan
 	if kind != PolicyAdd && kind != PolicyReplace && kind != PolicyRemove {
 		return Vault{}, azerr.VaultBadRequest("The access policy operation '" + string(kind) + "' is not one of add, replace, remove.")
 	}
-	return s.change(ctx, id, by, func(v *Vault) error {
+	return s.change(ctx, "vaults/accessPolicies/"+string(kind), id, by, func(v *Vault) error {
 		for _, e := range entries {
 			if e.TenantID == "" {
 				e.TenantID = v.TenantID
@@ -151,9 +151,9 @@ func containsFold(list []string, name string) bool {
 }
 
 // change runs fn on the live vault of id in one transaction and stores it.
-func (s *Service) change(ctx context.Context, id ids.ID, by authz.Principal, fn func(*Vault) error) (Vault, error) {
-	var out Vault
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+func (s *Service) change(ctx context.Context, operation string, id ids.ID, by authz.Principal, fn func(*Vault) error) (out Vault, err error) {
+	defer s.recorded(ctx, operation, id.String(), by, &err)
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		v, ok, err := s.live(tx, id.Names()[0])
 		if err != nil {
 			return err

@@ -18,6 +18,9 @@ type route struct {
 	// maxBody bounds the request's body in bytes.
 	maxBody int64
 	serve   func(s *Service, c *call) (any, error)
+
+	words []string // of pattern
+	named bool     // pattern holds {name}
 }
 
 const (
@@ -28,55 +31,64 @@ const (
 // routes is the table of operations. Where two patterns match, the earlier wins:
 // words stand before names.
 func routes() []route {
-	return []route{
-		{"GET", "keys", keyList, 0, (*Service).serveListKeys},
-		{"POST", "keys/restore", keyRestore, blobBody, (*Service).serveRestoreKey},
-		{"GET", "keys/{name}/versions", keyList, 0, (*Service).serveListKeyVersions},
-		{"GET", "keys/{name}/rotationpolicy", keyGetPolicy, 0, (*Service).serveGetRotationPolicy},
-		{"PUT", "keys/{name}/rotationpolicy", keySetPolicy, smallBody, (*Service).serveSetRotationPolicy},
-		{"POST", "keys/{name}/create", keyCreate, smallBody, (*Service).serveCreateKey},
-		{"POST", "keys/{name}/rotate", keyRotate, smallBody, (*Service).serveRotateKey},
-		{"POST", "keys/{name}/backup", keyBackup, smallBody, (*Service).serveBackupKey},
-		{"PUT", "keys/{name}", keyImport, smallBody, (*Service).serveImportKey},
-		{"DELETE", "keys/{name}", keyDelete, 0, (*Service).serveDeleteKey},
-		{"GET", "keys/{name}", keyGet, 0, (*Service).serveGetKey},
-		{"PATCH", "keys/{name}", keyUpdate, smallBody, (*Service).serveUpdateKey},
-		{"GET", "keys/{name}/{version}", keyGet, 0, (*Service).serveGetKey},
-		{"GET", "keys/{name}/{version}/attestation", keyGet, 0, (*Service).serveGetKey},
-		{"PATCH", "keys/{name}/{version}", keyUpdate, smallBody, (*Service).serveUpdateKey},
-		{"POST", "keys/{name}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt)},
-		{"POST", "keys/{name}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt)},
-		{"POST", "keys/{name}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap)},
-		{"POST", "keys/{name}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap)},
-		{"POST", "keys/{name}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign)},
-		{"POST", "keys/{name}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify},
-		{"POST", "keys/{name}/release", keyRelease, smallBody, refuse(azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"))},
-		{"POST", "keys/{name}/{version}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt)},
-		{"POST", "keys/{name}/{version}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt)},
-		{"POST", "keys/{name}/{version}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap)},
-		{"POST", "keys/{name}/{version}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap)},
-		{"POST", "keys/{name}/{version}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign)},
-		{"POST", "keys/{name}/{version}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify},
-		{"POST", "keys/{name}/{version}/release", keyRelease, smallBody, refuse(azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"))},
-		{"GET", "deletedkeys", keyList, 0, (*Service).serveListDeletedKeys},
-		{"GET", "deletedkeys/{name}", keyGet, 0, (*Service).serveGetDeletedKey},
-		{"DELETE", "deletedkeys/{name}", keyPurge, 0, (*Service).servePurgeKey},
-		{"POST", "deletedkeys/{name}/recover", keyRecover, smallBody, (*Service).serveRecoverKey},
+	all := table()
+	for i := range all {
+		all[i].words = strings.Split(all[i].pattern, "/")
+		all[i].named = strings.Contains(all[i].pattern, "{name}")
+	}
+	return all
+}
 
-		{"GET", "secrets", secretList, 0, (*Service).serveListSecrets},
-		{"POST", "secrets/restore", secretRestore, blobBody, (*Service).serveRestoreSecret},
-		{"GET", "secrets/{name}/versions", secretList, 0, (*Service).serveListSecretVersions},
-		{"POST", "secrets/{name}/backup", secretBackup, smallBody, (*Service).serveBackupSecret},
-		{"PUT", "secrets/{name}", secretSet, 4 * smallBody, (*Service).serveSetSecret},
-		{"DELETE", "secrets/{name}", secretDelete, 0, (*Service).serveDeleteSecret},
-		{"GET", "secrets/{name}", secretGet, 0, (*Service).serveGetSecret},
-		{"PATCH", "secrets/{name}", secretUpdate, smallBody, (*Service).serveUpdateSecret},
-		{"GET", "secrets/{name}/{version}", secretGet, 0, (*Service).serveGetSecret},
-		{"PATCH", "secrets/{name}/{version}", secretUpdate, smallBody, (*Service).serveUpdateSecret},
-		{"GET", "deletedsecrets", secretList, 0, (*Service).serveListDeletedSecrets},
-		{"GET", "deletedsecrets/{name}", secretGetDeleted, 0, (*Service).serveGetDeletedSecret},
-		{"DELETE", "deletedsecrets/{name}", secretPurge, 0, (*Service).servePurgeSecret},
-		{"POST", "deletedsecrets/{name}/recover", secretRecover, smallBody, (*Service).serveRecoverSecret},
+func table() []route {
+	return []route{
+		{"GET", "keys", keyList, 0, (*Service).serveListKeys, nil, false},
+		{"POST", "keys/restore", keyRestore, blobBody, (*Service).serveRestoreKey, nil, false},
+		{"GET", "keys/{name}/versions", keyList, 0, (*Service).serveListKeyVersions, nil, false},
+		{"GET", "keys/{name}/rotationpolicy", keyGetPolicy, 0, (*Service).serveGetRotationPolicy, nil, false},
+		{"PUT", "keys/{name}/rotationpolicy", keySetPolicy, smallBody, (*Service).serveSetRotationPolicy, nil, false},
+		{"POST", "keys/{name}/create", keyCreate, smallBody, (*Service).serveCreateKey, nil, false},
+		{"POST", "keys/{name}/rotate", keyRotate, smallBody, (*Service).serveRotateKey, nil, false},
+		{"POST", "keys/{name}/backup", keyBackup, smallBody, (*Service).serveBackupKey, nil, false},
+		{"PUT", "keys/{name}", keyImport, smallBody, (*Service).serveImportKey, nil, false},
+		{"DELETE", "keys/{name}", keyDelete, 0, (*Service).serveDeleteKey, nil, false},
+		{"GET", "keys/{name}", keyGet, 0, (*Service).serveGetKey, nil, false},
+		{"PATCH", "keys/{name}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, false},
+		{"GET", "keys/{name}/{version}", keyGet, 0, (*Service).serveGetKey, nil, false},
+		{"GET", "keys/{name}/{version}/attestation", keyGet, 0, (*Service).serveGetKey, nil, false},
+		{"PATCH", "keys/{name}/{version}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, false},
+		{"POST", "keys/{name}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, false},
+		{"POST", "keys/{name}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, false},
+		{"POST", "keys/{name}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, false},
+		{"POST", "keys/{name}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, false},
+		{"POST", "keys/{name}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, false},
+		{"POST", "keys/{name}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, false},
+		{"POST", "keys/{name}/release", keyRelease, smallBody, refuse(azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'")), nil, false},
+		{"POST", "keys/{name}/{version}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, false},
+		{"POST", "keys/{name}/{version}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, false},
+		{"POST", "keys/{name}/{version}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, false},
+		{"POST", "keys/{name}/{version}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, false},
+		{"POST", "keys/{name}/{version}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, false},
+		{"POST", "keys/{name}/{version}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, false},
+		{"POST", "keys/{name}/{version}/release", keyRelease, smallBody, refuse(azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'")), nil, false},
+		{"GET", "deletedkeys", keyList, 0, (*Service).serveListDeletedKeys, nil, false},
+		{"GET", "deletedkeys/{name}", keyGet, 0, (*Service).serveGetDeletedKey, nil, false},
+		{"DELETE", "deletedkeys/{name}", keyPurge, 0, (*Service).servePurgeKey, nil, false},
+		{"POST", "deletedkeys/{name}/recover", keyRecover, smallBody, (*Service).serveRecoverKey, nil, false},
+
+		{"GET", "secrets", secretList, 0, (*Service).serveListSecrets, nil, false},
+		{"POST", "secrets/restore", secretRestore, blobBody, (*Service).serveRestoreSecret, nil, false},
+		{"GET", "secrets/{name}/versions", secretList, 0, (*Service).serveListSecretVersions, nil, false},
+		{"POST", "secrets/{name}/backup", secretBackup, smallBody, (*Service).serveBackupSecret, nil, false},
+		{"PUT", "secrets/{name}", secretSet, 4 * smallBody, (*Service).serveSetSecret, nil, false},
+		{"DELETE", "secrets/{name}", secretDelete, 0, (*Service).serveDeleteSecret, nil, false},
+		{"GET", "secrets/{name}", secretGet, 0, (*Service).serveGetSecret, nil, false},
+		{"PATCH", "secrets/{name}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, false},
+		{"GET", "secrets/{name}/{version}", secretGet, 0, (*Service).serveGetSecret, nil, false},
+		{"PATCH", "secrets/{name}/{version}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, false},
+		{"GET", "deletedsecrets", secretList, 0, (*Service).serveListDeletedSecrets, nil, false},
+		{"GET", "deletedsecrets/{name}", secretGetDeleted, 0, (*Service).serveGetDeletedSecret, nil, false},
+		{"DELETE", "deletedsecrets/{name}", secretPurge, 0, (*Service).servePurgeSecret, nil, false},
+		{"POST", "deletedsecrets/{name}/recover", secretRecover, smallBody, (*Service).serveRecoverSecret, nil, false},
 	}
 }
 
@@ -127,11 +139,10 @@ func (s *Service) match(r *http.Request) (found *route, name, version string, er
 }
 
 func (rt *route) match(segs []string) (name, version string, ok bool) {
-	words := strings.Split(rt.pattern, "/")
-	if len(words) != len(segs) {
+	if len(rt.words) != len(segs) {
 		return "", "", false
 	}
-	for i, w := range words {
+	for i, w := range rt.words {
 		switch {
 		case w == "{name}":
 			name = segs[i]

@@ -20,10 +20,12 @@ func transformRoute(op string) func(*Service, *call) (any, error) {
 		if body.Alg == "" {
 			return nil, azerr.BadParameter("Property 'alg' is required.", "")
 		}
+		c.event.Algorithm = body.Alg
 		f, out, err := s.transform(c.ctx, c.vault, c.name, c.version, op, body.Alg, input)
 		if err != nil {
 			return nil, err
 		}
+		c.event.Version = f.Version.ID
 		return valueBody{Kid: c.objectID(areaKeys, f.Object.Name, f.Version.ID), Value: out}, nil
 	}
 }
@@ -48,6 +50,7 @@ func (s *Service) serveVerify(c *call) (any, error) {
 	if body.Alg == "" {
 		return nil, azerr.BadParameter("Property 'alg' is required.", "")
 	}
+	c.event.Algorithm = body.Alg
 	ok, err := s.verifySignature(c.ctx, c.vault, c.name, c.version, body.Alg, digest, signature)
 	if err != nil {
 		return nil, err

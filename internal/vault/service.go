@@ -41,6 +41,8 @@ type Config struct {
 	// Assignments is told what is deleted; it may be nil only where nobody can
 	// make role assignments.
 	Assignments Assignments
+	// Audit gets every operation and every refusal; nil keeps no record.
+	Audit Auditor
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger

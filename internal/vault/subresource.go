@@ -61,7 +61,10 @@ func (s *Service) secretView(f found[SecretVersion]) SecretView {
 // over the call itself. In an RBAC vault a key needs the caller's data action
 // besides; access policies and secrets do not come into it. Such a refusal is a
 // 400 that names the management plane.
-func (s *Service) managed(ctx context.Context, id ids.ID, name string, r right, by authz.Principal) (*Vault, error) {
+func (s *Service) managed(ctx context.Context, id ids.ID, name string, r right, by authz.Principal) (_ *Vault, err error) {
+	if r == keyGet || r == keyList || r == secretList { // writes are recorded with their outcome
+		defer s.recorded(ctx, string(r.area())+"/"+r.permission(), id.String()+"/"+string(r.area())+"/"+name, by, &err)
+	}
 	v, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -73,7 +76,7 @@ func (s *Service) managed(ctx context.Context, id ids.ID, name string, r right, 
 		return &v, nil
 	}
 	by.Name = "KeyVault/ManagementPlane"
-	err = s.permit(ctx, &v, Caller{Principal: by}, r, name)
+	_, err = s.permit(ctx, &v, Caller{Principal: by}, r, name)
 	var refused *azerr.Error
 	if errors.As(err, &refused) {
 		return nil, azerr.VaultManagementRefused(refused)
@@ -83,7 +86,8 @@ func (s *Service) managed(ctx context.Context, id ids.ID, name string, r right, 
 
 // EnsureKey makes a key when there is none of the name; an existing one is
 // returned as it is, untouched.
-func (s *Service) EnsureKey(ctx context.Context, id ids.ID, name string, spec KeySpec, rotation *RotationPolicy, by authz.Principal) (KeyView, error) {
+func (s *Service) EnsureKey(ctx context.Context, id ids.ID, name string, spec KeySpec, rotation *RotationPolicy, by authz.Principal) (view KeyView, err error) {
+	defer s.recorded(ctx, "keys/create", id.String()+"/keys/"+name, by, &err)
 	v, err := s.managed(ctx, id, name, keyCreate, by)
 	if err != nil {
 		return KeyView{}, err
@@ -176,7 +180,8 @@ func views[T, V any](view func(found[T]) V, fetch func(after string) ([]found[T]
 }
 
 // SetSecret writes a new version of a secret.
-func (s *Service) SetSecret(ctx context.Context, id ids.ID, name string, spec SecretSpec, by authz.Principal) (SecretView, error) {
+func (s *Service) SetSecret(ctx context.Context, id ids.ID, name string, spec SecretSpec, by authz.Principal) (view SecretView, err error) {
+	defer s.recorded(ctx, "secrets/set", id.String()+"/secrets/"+name, by, &err)
 	v, err := s.managed(ctx, id, name, secretSet, by)
 	if err != nil {
 		return SecretView{}, err
@@ -186,7 +191,8 @@ func (s *Service) SetSecret(ctx context.Context, id ids.ID, name string, spec Se
 }
 
 // UpdateSecret changes the newest version of a secret.
-func (s *Service) UpdateSecret(ctx context.Context, id ids.ID, name string, change SecretChange, by authz.Principal) (SecretView, error) {
+func (s *Service) UpdateSecret(ctx context.Context, id ids.ID, name string, change SecretChange, by authz.Principal) (view SecretView, err error) {
+	defer s.recorded(ctx, "secrets/set", id.String()+"/secrets/"+name, by, &err)
 	v, err := s.managed(ctx, id, name, secretSet, by)
 	if err != nil {
 		return SecretView{}, err
@@ -220,7 +226,9 @@ func (s *Service) Secrets(ctx context.Context, id ids.ID, by authz.Principal) ([
 // refers to; an empty version is the newest. The vault must be enabled for
 // template deployment. That the caller holds Microsoft.KeyVault/vaults/deploy/action
 // on the vault is for the deployment engine to ask.
-func (s *Service) DeploymentSecret(ctx context.Context, id ids.ID, name, version string) (Secret, error) {
+func (s *Service) DeploymentSecret(ctx context.Context, id ids.ID, name, version string) (secret Secret, err error) {
+	// who deploys was admitted by the deployment engine, which is who asks here
+	defer s.recorded(ctx, "secrets/get", id.String()+"/secrets/"+name, authz.Principal{FirstParty: "Microsoft.Resources/deployments"}, &err)
 	v, err := s.Get(ctx, id)
 	if err != nil {
 		return "", err

@@ -67,6 +67,7 @@ func (s *Service) sweepVault(ctx context.Context, v *Vault) error {
 
 // purgeDue removes the vault if its record is still the one that is due.
 func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
+	dropped := false
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
 		now, err := store.GetJSON[Vault](tx, vaultBucket, v.Host())
 		if errors.Is(err, store.ErrNotFound) || err == nil && (now.Incarnation != v.Incarnation || now.Deleted == nil) {
@@ -75,8 +76,12 @@ func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
 		if err != nil {
 			return err
 		}
+		dropped = true
 		return s.dropVault(tx, now)
 	})
+	if dropped {
+		s.recorded(ctx, "vaults/purge", v.ResourceID, sweeper(), &err)
+	}
 	if err != nil {
 		return fmt.Errorf("purge vault %s: %w", v.Name, err)
 	}
@@ -100,13 +105,15 @@ func (s *Service) purgeDueObjects(ctx context.Context, v *Vault, sh shelf) error
 		return fmt.Errorf("list %s of vault %s: %w", sh.area, v.Name, err)
 	}
 	for _, name := range due {
-		if err := s.Store.Update(ctx, func(tx store.Tx) error {
+		err := s.Store.Update(ctx, func(tx store.Tx) error {
 			o, live, err := s.find(tx, sh, v, name)
 			if err != nil || live || o.Name == "" { // recovered or gone in the meantime
 				return err
 			}
 			return s.drop(tx, sh, v, name)
-		}); err != nil {
+		})
+		s.recorded(ctx, string(sh.area)+"/purge", objectScope(v, sh.area, name), sweeper(), &err)
+		if err != nil {
 			return fmt.Errorf("purge %s of vault %s: %w", sh.area, v.Name, err)
 		}
 		s.keys.drop(objectPath(v, name) + "/")
@@ -182,6 +189,7 @@ func (s *Service) act(ctx context.Context, v *Vault, f found[KeyVersion]) error 
 	if errors.Is(err, errNotDue) { // somebody changed the key while the new one was generated
 		return nil
 	}
+	s.recorded(ctx, "keys/rotate", objectScope(v, areaKeys, f.Object.Name), sweeper(), &err)
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,7 @@ type keyItem struct {
 
 func (c *call) keyBundle(f found[KeyVersion]) keyBundle {
 	kv := &f.Version
+	c.event.Version = kv.ID
 	return keyBundle{
 		Key: publicJWK{Kid: c.objectID(areaKeys, f.Object.Name, kv.ID), Kty: kv.Kind.Type, KeyOps: kv.Ops, N: kv.N, E: kv.E,
 			Crv: kv.Kind.Curve, X: kv.X, Y: kv.Y},

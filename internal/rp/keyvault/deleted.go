@@ -46,7 +46,7 @@ func (p *rp) getDeleted(ctx context.Context, req *provider.Request) (*provider.R
 // the shape clients expect, and the first poll finds it done.
 func (p *rp) purgeDeleted(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	location, name := place(req)
-	incarnation, err := p.Vault.Purge(ctx, req.ID.Subscription, location, name)
+	incarnation, err := p.Vault.Purge(ctx, req.ID.Subscription, location, name, req.Principal)
 	if err != nil {
 		return nil, err
 	}
