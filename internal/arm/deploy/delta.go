@@ -18,6 +18,8 @@ type propertyDelta struct {
 	Before     json.RawMessage `json:"before,omitempty"`
 	After      json.RawMessage `json:"after,omitempty"`
 	Children   []propertyDelta `json:"children,omitempty"`
+
+	before, after value.Value
 }
 
 // planned is a live resource once body is written over it: what the body says
@@ -171,7 +173,7 @@ func compare(before, after *value.Object, path string, skip map[string]bool) []p
 		p := join(path, member.Name)
 		next, ok := after.Get(member.Name)
 		if !ok {
-			out = append(out, delta(p, "Delete", value.Raw(member.Value), nil))
+			out = append(out, propertyDelta{Path: p, ChangeType: changeDelete, Before: value.Raw(member.Value), before: member.Value})
 			continue
 		}
 		out = append(out, compareValue(member.Value, next, p, skip)...)
@@ -185,13 +187,9 @@ func compare(before, after *value.Object, path string, skip map[string]bool) []p
 		if skip[strings.ToLower(p)] || isEmpty(member.Value) {
 			kind = changeNoEffect
 		}
-		out = append(out, delta(p, kind, nil, value.Raw(member.Value)))
+		out = append(out, propertyDelta{Path: p, ChangeType: kind, After: value.Raw(member.Value), after: member.Value})
 	}
 	return out
-}
-
-func delta(path, kind string, before, after json.RawMessage) propertyDelta {
-	return propertyDelta{Path: path, ChangeType: kind, Before: before, After: after}
 }
 
 // isEmpty values that a provider does not show are no change: it has nothing
@@ -225,19 +223,19 @@ func compareValue(before, after value.Value, path string, skip map[string]bool) 
 	if ok1 && ok2 {
 		return []propertyDelta{compareArray(x, y, path, skip)}
 	}
-	return []propertyDelta{delta(path, changeModify, value.Raw(before), value.Raw(after))}
+	return []propertyDelta{{Path: path, ChangeType: changeModify, Before: value.Raw(before), After: value.Raw(after), before: before, after: after}}
 }
 
 // compareArray describes an array by its elements, whose paths are indexes.
 func compareArray(before, after []value.Value, path string, skip map[string]bool) propertyDelta {
-	d := propertyDelta{Path: path, ChangeType: changeArray, Children: []propertyDelta{}}
+	d := propertyDelta{Path: path, ChangeType: changeArray, before: before, after: after}
 	for i := range max(len(before), len(after)) {
 		p := strconv.Itoa(i)
 		switch {
 		case i >= len(before):
-			d.Children = append(d.Children, delta(p, changeCreate, nil, value.Raw(after[i])))
+			d.Children = append(d.Children, propertyDelta{Path: p, ChangeType: changeCreate, After: value.Raw(after[i])})
 		case i >= len(after):
-			d.Children = append(d.Children, delta(p, "Delete", value.Raw(before[i]), nil))
+			d.Children = append(d.Children, propertyDelta{Path: p, ChangeType: changeDelete, Before: value.Raw(before[i])})
 		default:
 			a, ok1 := before[i].(*value.Object)
 			b, ok2 := after[i].(*value.Object)

@@ -113,13 +113,17 @@ func (x *execution) write(ctx context.Context, s *step, r *template.Resource) er
 		if err := x.save(ctx, s); err != nil {
 			return err
 		}
-		return x.wait(ctx, s, r)
+		err = x.wait(ctx, s, r)
+	} else {
+		var answer value.Value
+		if answer, err = answerOf(resp); err == nil {
+			err = x.poll(ctx, r, id, answer, resp.Status)
+		}
 	}
-	answer, err := answerOf(resp)
-	if err != nil {
+	if err != nil || r.IsDeployment() {
 		return err
 	}
-	return x.poll(ctx, r, id, answer, resp.Status)
+	return x.absorb(ctx, r.Type, r.APIVersion, id, body)
 }
 
 // put dispatches a write; a provider that is too busy is asked again.

@@ -233,6 +233,9 @@ func (p *preview) resource(s *site, r *template.Resource, rt eval.Runtime) error
 	default:
 		after = planned(before, body)
 		ch.Delta = compare(shown(before, id, r.APIVersion), shown(after, id, r.APIVersion), "", ignored(r.Type))
+		if err := p.e.settle(p.ctx, id, ch.Delta); err != nil {
+			return err
+		}
 		ch.ChangeType = changeNone
 		for _, d := range ch.Delta {
 			if d.ChangeType != changeNoEffect {
@@ -240,6 +243,9 @@ func (p *preview) resource(s *site, r *template.Resource, rt eval.Runtime) error
 			}
 		}
 		ch.Before = value.Raw(shown(before, id, r.APIVersion))
+		if ch.ChangeType == changeNone { // in the provider's words, not the template's
+			after = before
+		}
 	}
 	p.after[id.Key()] = after
 	if !p.idsOnly {

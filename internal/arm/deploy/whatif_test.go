@@ -1,12 +1,16 @@
 package deploy_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/kustos-io/kustos/internal/arm/template/expr"
 )
 
 // whatIf returns the changes as "type id" and the whole answer.
@@ -100,6 +104,67 @@ func TestWhatIfOfWhatCannotBeRead(t *testing.T) {
 	if list[0] != "Unsupported a" || at(got, "properties", "changes", 0, "unsupportedReason") == nil || at(got, "properties", "changes", 0, "after", "properties", "x") != 1.0 {
 		t.Error(compact(got))
 	}
+}
+
+func TestWhatIfAfterAProviderWithItsOwnWords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		id := group + deployments + "d"
+		body := func(secret, word string) string {
+			return request(doc(`[{"type": "Test.Deaf/things", "apiVersion": "2020-01-01", "name": "a", "properties": {"secret": "`+secret+`", "word": "`+word+`", "list": ["a", "b"]}}]`, ""), "")
+		}
+		r.deploy(id, body("hush", "w"))
+		for _, c := range []struct{ secret, word, want string }{{"hush", "w", "NoChange a"}, {"other", "w", "Modify a"}, {"hush", "v", "Modify a"}} {
+			if list, got := r.whatIf(id, body(c.secret, c.word)); list[0] != c.want {
+				t.Errorf("%+v: %s", c, compact(got))
+			}
+		}
+		r.front.mu.Lock() // somebody else changes it
+		r.front.resources[strings.ToLower(group+"/providers/Test.Deaf/things/a")]["properties"].(map[string]any)["word"] = "X"
+		r.front.mu.Unlock()
+		if list, _ := r.whatIf(id, body("hush", "w")); list[0] != "Modify a" {
+			t.Error(list)
+		}
+	})
+}
+
+// Deploying the same template twice changes nothing, whatever is in it.
+func TestDeployTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.StringMatching(`[a-zA-Z0-9 /:.\[\]'-]{0,8}`)
+		var list []string
+		for i := range rapid.IntRange(1, 5).Draw(rt, "resources") {
+			kind := rapid.SampledFrom([]string{"Sync", "Poll", "Deaf"}).Draw(rt, "kind")
+			props := map[string]any{"word": text.Draw(rt, "word"), "n": rapid.Int64().Draw(rt, "n"), "list": rapid.SliceOfN(rapid.Bool(), 0, 3).Draw(rt, "list"),
+				"deep": map[string]any{text.Draw(rt, "name") + "x": []any{map[string]any{"a": text.Draw(rt, "a")}}, "none": nil}}
+			for k, v := range props {
+				if s, ok := v.(string); ok {
+					props[k] = expr.Escape(s)
+				}
+			}
+			if i > 0 && rapid.Bool().Draw(rt, "refers") {
+				props["ref"] = fmt.Sprintf("[string(reference('r%d').word)]", i-1)
+			}
+			list = append(list, fmt.Sprintf(`{"type": "Test.%s/things", "apiVersion": "2020-01-01", "name": "r%d", "properties": %s}`, kind, i, compact(props)))
+		}
+		body := request(doc("["+strings.Join(list, ",")+"]", ""), "")
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			defer func() { r.ops.Close() }()
+			if d := r.deploy(group+deployments+"d", body); at(d, "properties", "provisioningState") != "Succeeded" {
+				rt.Fatal(compact(d))
+			}
+			changes, got := r.whatIf(group+deployments+"d", body)
+			for _, c := range changes {
+				if !strings.HasPrefix(c, "NoChange ") {
+					rt.Fatalf("%s\n%s", body, compact(got))
+				}
+			}
+		})
+	})
 }
 
 // sortTail orders the resources that come from a map.
