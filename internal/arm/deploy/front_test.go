@@ -213,7 +213,7 @@ func clone(v map[string]any) map[string]any {
 
 // rig is an engine on a front, with a store that can be started again.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	store store.Store
 	ops   *operations.Manager
 	front *front
@@ -221,7 +221,7 @@ type rig struct {
 	log   *bytes.Buffer
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, store: memstore.New(), log: &bytes.Buffer{}}
 	r.front = &front{resources: map[string]map[string]any{}, bodies: map[string]string{}, store: r.store}
@@ -296,7 +296,7 @@ func (r *rig) show(id string) map[string]any {
 	return tree(r.t, resp)
 }
 
-func tree(t *testing.T, resp *provider.Response) map[string]any {
+func tree(t testing.TB, resp *provider.Response) map[string]any {
 	t.Helper()
 	data, err := resp.JSON()
 	if err != nil {
