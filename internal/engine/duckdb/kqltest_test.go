@@ -19,6 +19,7 @@ import (
 	duck "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/kustos-io/kustos/internal/kql"
+	"github.com/kustos-io/kustos/internal/kql/funcs"
 	"github.com/kustos-io/kustos/internal/kql/kqltest"
 	"github.com/kustos-io/kustos/internal/kql/types"
 )
@@ -196,4 +197,100 @@ func TestKQLCorpus(t *testing.T) {
 	for _, k := range keys {
 		t.Logf("%4d %s", reasons[k], k)
 	}
+}
+
+// TestKQLFunctions calls every function with every combination of argument types it takes, on a row of values, a row of
+// nulls and no row: the engine must accept what the compiler writes, and a string is never NULL.
+func TestKQLFunctions(t *testing.T) {
+	f, err := kqltest.Parse(`table T (b:bool, i:int, l:long, r:real, c:decimal, s:string, t:datetime, p:timespan, g:guid, d:dynamic)
+  true, 3, 4, 2.5, decimal(1.5), "ab1", datetime(2024-02-29T01:02:03.4567891), 1d, guid(74be27de-1e4e-49d9-b579-fe0b331d3642), dynamic([1, "a", {"k": 1}])
+  false, -3, -4, real(nan), decimal(-0.25), "", datetime(0001-01-01), -1h, guid(00000000-0000-0000-0000-000000000000), dynamic({"a": [1]})
+  null, null, null, null, null, "", null, null, null, null
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMemory(t)
+	m.load(t, f.Tables)
+	samples := []string{"b", "i", "l", "r", "c", "s", "t", "p", "g", "d", "1", `"day"`, `"a(b)?"`, "typeof(long)"}
+	calls, told := 0, map[string]bool{}
+	try := func(name, source string, args ...string) {
+		text := source + name + "(" + strings.Join(args, ", ") + ")"
+		p, err := kql.Compile(text, kqltest.Env(f.Tables))
+		if err != nil {
+			return
+		}
+		calls++
+		if _, err := m.Query(t.Context(), p.Results[0], f.Tables); err != nil && !outOfRange(err) && !told[name+err.Error()[:min(40, len(err.Error()))]] {
+			told[name+err.Error()[:min(40, len(err.Error()))]] = true
+			t.Errorf("%s: %v\n%s", text, err, p.Results[0].SQL)
+		}
+	}
+	for name, source := range functions() {
+		for _, a := range samples {
+			try(name, source, a)
+			for _, b := range samples {
+				try(name, source, a, b)
+				for _, c := range samples {
+					try(name, source, a, b, c)
+				}
+			}
+		}
+		try(name, source)
+	}
+	t.Logf("%d calls", calls)
+}
+
+// outOfRange are the errors by which the engine refuses a value rather than answer wrongly.
+func outOfRange(err error) bool {
+	return strings.Contains(err.Error(), "Out of Range Error") || strings.Contains(err.Error(), "Overflow")
+}
+
+func functions() map[string]string {
+	all := map[string]string{}
+	for _, n := range funcs.Names() {
+		all[n] = "T | extend x = "
+	}
+	for _, n := range append(funcs.AggregateNames(), "arg_max", "arg_min", "percentile", "percentiles") {
+		all[n] = "T | summarize "
+	}
+	return all
+}
+
+// TestKQLOperators applies every operator to every pair of types.
+func TestKQLOperators(t *testing.T) {
+	f, err := kqltest.Parse(`table T (b:bool, i:int, l:long, r:real, c:decimal, s:string, t:datetime, p:timespan, g:guid, d:dynamic)
+  true, 3, 4, 2.5, decimal(1.5), "ab1", datetime(2024-02-29T01:02:03.4567891), 1d, guid(74be27de-1e4e-49d9-b579-fe0b331d3642), dynamic("x")
+  null, null, null, null, null, "", null, null, null, null
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMemory(t)
+	m.load(t, f.Tables)
+	samples := []string{"b", "i", "l", "r", "c", "s", "t", "p", "g", "d", "2", "0", "1.5", `"x-y"`, `""`, "datetime(2024-01-01)", "1h", "int(null)", "dynamic(null)", "real(nan)"}
+	operators := []string{"+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "=~", "!~", "has", "!has", "has_cs", "hasprefix", "hassuffix", "hasprefix_cs",
+		"contains", "!contains_cs", "startswith", "endswith_cs", "matches regex", "and", "or", "in", "!in", "in~", "has_any", "has_all"}
+	calls := 0
+	for _, op := range operators {
+		for _, a := range samples {
+			for _, b := range samples {
+				x := a + " " + op + " " + b
+				if strings.Contains(op, "in") || strings.HasPrefix(op, "has_a") {
+					x = a + " " + op + " (" + b + ")"
+				}
+				for _, text := range []string{"T | extend x = " + x, "T | where " + x, "T | extend x = not(" + x + ")"} {
+					p, err := kql.Compile(text, kqltest.Env(f.Tables))
+					if err != nil {
+						continue
+					}
+					calls++
+					if _, err := m.Query(t.Context(), p.Results[0], f.Tables); err != nil && !outOfRange(err) {
+						t.Errorf("%s: %v\n%s", text, err, p.Results[0].SQL)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d calls", calls)
 }

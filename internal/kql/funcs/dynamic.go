@@ -40,7 +40,7 @@ func dynamicFunctions() []Scalar {
 			return call("set_has_element", b, a[0], ToDynamic(a[1])), nil
 		}),
 		fn("set_union", Default, "d d d*", d), fn("set_intersect", Default, "d d d*", d), fn("set_difference", Default, "d d d*", d),
-		fn("strcat_array", Default, "d a", s), op("array_strcat", Default, "d a", s, "strcat_array"),
+		fn("strcat_array", Default, "d S", s), op("array_strcat", Default, "d S", s, "strcat_array"),
 		fn("zip", Default, "d d", d),
 		custom("repeat", PrefixAndFirst, "x i", func(_ Context, a []plan.Expr) (plan.Expr, error) {
 			return call("repeat", d, ToDynamic(a[0]), a[1]), nil

@@ -124,7 +124,7 @@ func binTypes(name string, x, n plan.Expr) (plan.Expr, plan.Expr, types.Type, er
 	xt, nt := x.Type(), n.Type()
 	switch {
 	case xt.Numeric() && nt.Numeric():
-		if t := types.Widest(xt, nt); t != types.Decimal {
+		if t := types.Widest(xt, nt); t != types.Decimal && t != types.Invalid {
 			return Cast(x, t), Cast(n, t), t, nil
 		}
 	case (xt == types.DateTime || xt == types.TimeSpan) && nt == types.TimeSpan:

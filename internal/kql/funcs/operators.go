@@ -114,7 +114,12 @@ func l64(x plan.Expr) types.Type {
 }
 
 func number(op string, l, r plan.Expr) (plan.Expr, error) {
+	both := exact([]plan.Expr{l, r})
+	l, r = both[0], both[1]
 	t := types.Widest(l.Type(), r.Type())
+	if t == types.Invalid {
+		return nil, noOperator(op, l.Type(), r.Type())
+	}
 	if t == types.Int {
 		t = types.Long
 	}
@@ -144,8 +149,12 @@ func Compare(op string, l, r plan.Expr) (plan.Expr, error) {
 	case rt == types.Dynamic:
 		return dynamicCompare(op, name, l, r, true)
 	case lt.Numeric() && rt.Numeric():
-		t := types.Widest(lt, rt)
-		return call(name, types.Bool, Cast(l, t), Cast(r, t)), nil
+		both := exact([]plan.Expr{l, r})
+		t := types.Widest(both[0].Type(), both[1].Type())
+		if t == types.Invalid {
+			return nil, noOperator(op, lt, rt)
+		}
+		return call(name, types.Bool, Cast(both[0], t), Cast(both[1], t)), nil
 	case lt != rt:
 		return nil, noOperator(op, lt, rt)
 	case equality, lt == types.DateTime, lt == types.TimeSpan:

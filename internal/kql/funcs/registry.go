@@ -2,6 +2,8 @@ package funcs
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/kql/plan"
@@ -96,7 +98,7 @@ func coerceAll(name, params string, args []plan.Expr) ([]plan.Expr, error) {
 	codes := strings.Fields(params)
 	required, repeat := 0, false
 	for _, c := range codes {
-		if !strings.HasSuffix(c, "?") {
+		if !strings.HasSuffix(c, "?") && !strings.HasSuffix(c, "*") {
 			required++
 		}
 		repeat = repeat || strings.HasSuffix(c, "*")
@@ -187,6 +189,8 @@ func Cast(x plan.Expr, to types.Type) plan.Expr {
 			return plan.Long(l.Int)
 		case from.Integer() && to == types.Real:
 			return plan.Real(float64(l.Int))
+		case from.Integer() && to == types.Decimal:
+			return &plan.Lit{Typ: to, Text: strconv.FormatInt(l.Int, 10)}
 		}
 	}
 	return &plan.Call{Op: "cast", Args: []plan.Expr{x}, Typ: to}
@@ -215,6 +219,7 @@ func isNull(x plan.Expr) bool {
 
 // Unify brings expressions to their common type: numbers to the widest, nulls of dynamic to whatever the others are.
 func Unify(what string, xs []plan.Expr) ([]plan.Expr, types.Type, error) {
+	xs = exact(xs)
 	t := types.Invalid
 	for _, x := range xs {
 		xt := x.Type()
@@ -249,4 +254,27 @@ func Unify(what string, xs []plan.Expr) ([]plan.Expr, types.Type, error) {
 
 func call(op string, t types.Type, args ...plan.Expr) *plan.Call {
 	return &plan.Call{Op: op, Args: args, Typ: t}
+}
+
+// exact turns real constants beside decimals into the decimals they are written as.
+func exact(xs []plan.Expr) []plan.Expr {
+	decimal := false
+	for _, x := range xs {
+		decimal = decimal || x.Type() == types.Decimal
+	}
+	if !decimal {
+		return xs
+	}
+	out := append([]plan.Expr(nil), xs...)
+	for i, x := range out {
+		l, ok := x.(*plan.Lit)
+		if !ok || l.Typ != types.Real || l.Null || math.IsNaN(l.Real) || math.Abs(l.Real) >= 1e15 {
+			continue
+		}
+		text := strconv.FormatFloat(l.Real, 'f', -1, 64)
+		if _, fraction, _ := strings.Cut(text, "."); len(fraction) <= 18 {
+			out[i] = &plan.Lit{Typ: types.Decimal, Text: text}
+		}
+	}
+	return out
 }

@@ -82,7 +82,7 @@ func stringFunctions() []Scalar {
 		fn("isnotempty", Default, "x", b),
 		op("notempty", Default, "x", b, "isnotempty"),
 		fn("strcmp", Default, "s s", l),
-		custom("strrep", Default, "a i a?", func(_ Context, a []plan.Expr) (plan.Expr, error) {
+		custom("strrep", Default, "a i S?", func(_ Context, a []plan.Expr) (plan.Expr, error) {
 			if len(a) == 2 {
 				a = append(a, plan.Text(""))
 			}

@@ -50,7 +50,13 @@ func (d DuckDB) Call(g *Generator, c *plan.Call) (string, error) {
 		return s, nil
 	}
 	if t, ok := templates[c.Op]; ok {
-		return fill(t, args), nil
+		s := fill(t, args)
+		for _, a := range c.Args {
+			if c.Typ == types.String && a.Type() != types.String { // only such an argument can be null
+				return "coalesce(" + s + ", '')", nil
+			}
+		}
+		return s, nil
 	}
 	return "", errorf("BUG: the operation %s has no SQL", c.Op)
 }
@@ -198,6 +204,8 @@ func (d DuckDB) collection(g *Generator, c *plan.Call, a []string) (string, bool
 		return "('[' || " + strings.Join(a, " || ',' || ") + " || ']')", true
 	case "bag_pack", "bag_pack.present":
 		return bag(c.Op, a), true
+	case "bag_merge":
+		return merge(a), true
 	case "array_concat", "set_union":
 		for i := range a {
 			a[i] = "coalesce(kq_list(" + a[i] + "), [])"
@@ -288,4 +296,15 @@ func arrayRange(of types.Type, a []string) string {
 		list = "list_transform(" + list + ", lambda i: kq_timespan_text(i))"
 	}
 	return "CAST(to_json(" + list + ") AS VARCHAR)"
+}
+
+// merge writes bag_merge: every key of the bags with the value of the first bag that has it.
+func merge(a []string) string {
+	keys, values := make([]string, len(a)), make([]string, len(a))
+	for i, x := range a {
+		keys[i] = "coalesce(kq_keys(" + x + "), [])"
+		values[i] = "kq_raw(" + x + ", k)"
+	}
+	return "('{' || coalesce(array_to_string(list_transform(list_sort(list_distinct(list_concat(" + strings.Join(keys, ", ") +
+		"))), lambda k: CAST(to_json(k) AS VARCHAR) || ':' || coalesce(" + strings.Join(values, ", ") + ")), ','), '') || '}')"
 }

@@ -45,8 +45,8 @@ var templates = map[string]string{
 	"startofday":   "kq_startofday({0}, {1})", "startofweek": "kq_startofweek({0}, {1})", "startofmonth": "kq_startofmonth({0}, {1})", "startofyear": "kq_startofyear({0}, {1})",
 	"endofday": "(kq_startofday({0}, {1} + 1) - 1)", "endofweek": "(kq_startofweek({0}, {1} + 1) - 1)",
 	"endofmonth": "(kq_startofmonth({0}, {1} + 1) - 1)", "endofyear": "(kq_startofyear({0}, {1} + 1) - 1)",
-	"make_datetime": "kq_range(kq_ticks(TRY(make_timestamp({0}, {1}, {2}, {3}, {4}, 0))) + CASE WHEN {5} >= 0 AND {5} < 60 THEN CAST(round({5} * 10000000) AS BIGINT) END)",
-	"make_timespan": "({0} * 864000000000 + {1} * 36000000000 + {2} * 600000000 + CAST(round({3} * 10000000) AS BIGINT))",
+	"make_datetime": "kq_range(kq_ticks(TRY(make_timestamp({0}, {1}, {2}, {3}, {4}, 0))) + CASE WHEN {5} >= 0 AND {5} < 60 THEN TRY_CAST(round({5} * 10000000) AS BIGINT) END)",
+	"make_timespan": "({0} * 864000000000 + {1} * 36000000000 + {2} * 600000000 + TRY_CAST(round({3} * 10000000) AS BIGINT))",
 	"unixtime":      "kq_range({0} * {1} + 621355968000000000)", "unixtime.real": "kq_range(TRY_CAST(round({0} * {1}) AS BIGINT) + 621355968000000000)",
 	"unixtime.nano": "kq_range({0} // 100 + 621355968000000000)",
 

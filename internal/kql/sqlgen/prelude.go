@@ -76,6 +76,8 @@ var macros = [...]string{
 	`kq_list(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN from_json(j, '["JSON"]') END`,
 	`kq_items(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN from_json(j, '["JSON"]') ELSE [CAST(j AS JSON)] END`,
 	`kq_array(l) AS CAST(to_json(l) AS VARCHAR)`,
+	`kq_keys(j) AS CASE WHEN json_type(j) = 'OBJECT' THEN json_keys(j) END`,
+	`kq_raw(j, k) AS CASE WHEN json_type(j) = 'OBJECT' THEN CAST(json_extract(j, '/' || replace(replace(k, '~', '~0'), '/', '~1')) AS VARCHAR) END`,
 	`kq_member(j, k) AS coalesce(CAST(json_extract(j, '/' || replace(replace(k, '~', '~0'), '/', '~1')) AS VARCHAR), 'null')`,
 	`kq_expand(j) AS CASE WHEN j IS NULL THEN [CAST(NULL AS JSON)] WHEN json_type(j) = 'ARRAY' THEN from_json(j, '["JSON"]') WHEN json_type(j) = 'OBJECT' THEN list_transform(json_keys(j), lambda k: CAST('{' || to_json(k) || ':' || kq_member(j, k) || '}' AS JSON)) ELSE [CAST(j AS JSON)] END`,
 	`kq_expand_pairs(j) AS CASE WHEN j IS NULL THEN [CAST(NULL AS JSON)] WHEN json_type(j) = 'ARRAY' THEN from_json(j, '["JSON"]') WHEN json_type(j) = 'OBJECT' THEN list_transform(json_keys(j), lambda k: CAST('[' || to_json(k) || ',' || kq_member(j, k) || ']' AS JSON)) ELSE [CAST(j AS JSON)] END`,

@@ -96,12 +96,13 @@ func (t Type) Summable() bool { return t.Numeric() || t == TimeSpan }
 // Ordered reports whether the type has an order that min, max and sort may use.
 func (t Type) Ordered() bool { return t != Invalid && t != Dynamic }
 
-// Widest is the common type of two numbers: int, long, real, decimal in rising order. It is Invalid when there is none.
+// Widest is the common type of two numbers: int, long, and then real or decimal. It is Invalid when there is none; a
+// real has no exact decimal, so those two have none.
 func Widest(a, b Type) Type {
 	if a == b {
 		return a
 	}
-	if !a.Numeric() || !b.Numeric() {
+	if !a.Numeric() || !b.Numeric() || a == Real && b == Decimal || a == Decimal && b == Real {
 		return Invalid
 	}
 	return max(a, b)
