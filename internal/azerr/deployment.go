@@ -39,6 +39,9 @@ type templateViolation struct {
 	Path         string `json:"path"`
 }
 
+// InvalidDeployment: the request around the template is wrong for its scope.
+func InvalidDeployment(why string) *Error { return bad("InvalidDeployment", why) }
+
 // InvalidTemplateDeployment wraps what the preflight of a deployment found.
 func InvalidTemplateDeployment(deployment, trackingID string, details ...*Error) *Error {
 	e := bad("InvalidTemplateDeployment", fmt.Sprintf("The template deployment '%s' is not valid according to the validation procedure. The tracking id is '%s'. See inner errors for details.", deployment, trackingID))

@@ -10,11 +10,11 @@ import (
 
 func newUp(deps Deps) *cobra.Command {
 	var (
-		proxy, listen, seal, rules string
-		allow                      []string
-		probe                      time.Duration
-		memory                     int64
-		confine, debug             bool
+		proxy, listen, seal, rules, templates string
+		allow                                 []string
+		probe                                 time.Duration
+		memory                                int64
+		confine, debug                        bool
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -33,6 +33,7 @@ func newUp(deps Deps) *cobra.Command {
 			}
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
 			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
+			cfg.TemplateRoot = templates
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
@@ -45,6 +46,7 @@ func newUp(deps Deps) *cobra.Command {
 	f.StringVar(&seal, "seal", "", "file:PATH of the seal (default $XDG_STATE_HOME/kustos/seals/<instance-id>)")
 	f.StringVar(&rules, "cmk-rules", string(config.RulesCurrent), "rules for customer-managed keys: current, or 2020 for the article's own")
 	f.StringSliceVar(&allow, "allow-vault-host", nil, "host that keyVaultUri may name besides *.vault.azure.net, for example a real vault behind another name; repeatable")
+	f.StringVar(&templates, "template-root", "", "folder whose files linked templates may name as https://templates.localhost/…")
 	f.DurationVar(&probe, "key-probe-interval", 20*time.Second, "how often a customer's key is probed")
 	f.Int64Var(&memory, "engine-memory", 0, "memory limit of one cluster's engine in MiB (default: a quarter of the machine)")
 	f.BoolVar(&confine, "require-confinement", false, "refuse to run an engine that cannot be fully confined")

@@ -31,6 +31,9 @@ type Config struct {
 	CMKRules CMKRules
 	// AllowedVaultHosts may stand in keyVaultUri besides *.vault.azure.net; lower case.
 	AllowedVaultHosts []string
+	// TemplateRoot is the folder of linked templates, which the deployment engine
+	// (and nobody else) sees as https://templates.localhost/; empty means none.
+	TemplateRoot string
 	// KeyProbeInterval is how often a customer's key is probed; default 20 s.
 	KeyProbeInterval time.Duration
 	// EngineMemory is the memory limit of one cluster's engine in bytes; 0 leaves the engine's default.

@@ -138,7 +138,11 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
 		clusters,
 	)
-	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))
+	links, err := templateLinks(cfg.TemplateRoot)
+	if err != nil {
+		return nil, err
+	}
+	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Links: links, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))
 	p.server.SetPlanes(Planes{
 		Login: dir.LoginHandler(), Graph: dir.GraphHandler(), Identity: dir.IMDSHandler(), ARM: front, Vault: p.vault.Handler(),
 		Kusto: kusto.New(kusto.Config{Runtime: p.runtime, Verifier: dir, Streaming: clusters, TenantID: dir.TenantID(), Version: Product, Started: now(), Now: now, Log: log}),

@@ -329,7 +329,7 @@ func TestSubscriptionScope(t *testing.T) {
 			 "properties": {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "template": `+
 			doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "x", "location": "[resourceGroup().location]", "properties": {}}]`, "")+`}}]`,
 			`, "outputs": {"where": {"type": "string", "value": "[deployment().location]"}}`), "")
-		if _, err := r.do(http.MethodPut, "/subscriptions/"+sub+deployments+"d1", "", body); err == nil || azerr.From(err).Code != "LocationRequired" {
+		if _, err := r.do(http.MethodPut, "/subscriptions/"+sub+deployments+"d1", "", body); err == nil || azerr.From(err).Code != "InvalidDeployment" {
 			t.Error(err)
 		}
 		got := r.deploy("/subscriptions/"+sub+deployments+"d1", `{"location": "westeurope", `+body[1:])
@@ -406,7 +406,7 @@ func TestRefusals(t *testing.T) {
 		"on error":        {"d", `{"properties": {"mode": "Incremental", "template": {}, "onErrorDeployment": {"type": "Never"}}}`, "InvalidRequestContent", "SpecificDeployment"},
 		"odd name":        {"a*b", request(doc("[]", ""), ""), "DeploymentNameInvalidCharacters", "a*b"},
 		"long name":       {strings.Repeat("n", 65), request(doc("[]", ""), ""), "DeploymentNameLengthLimitExceeded", ""},
-		"location":        {"d", `{"location": "westeurope", ` + request(doc("[]", ""), "")[1:], "InvalidRequestContent", "location"},
+		"location":        {"d", `{"location": "westeurope", ` + request(doc("[]", ""), "")[1:], "InvalidDeployment", "location"},
 		"vault reference": {"d", request(doc("[]", `, "parameters": {"p": {"type": "securestring"}}`), `{"p": {"reference": {"keyVault": {"id": "`+group+`/providers/Microsoft.KeyVault/vaults/v"}, "secretName": "s"}}}`), "KeyVaultParameterReferenceSecretRetrieveFailed", "'p'"},
 		"function":        {"d", request(doc("[]", `, "outputs": {"o": {"type": "string", "value": "[frobnicate()]"}}`), ""), "InvalidTemplate", "The template function 'frobnicate' is not valid"},
 	} {

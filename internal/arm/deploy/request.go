@@ -132,13 +132,13 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 	}
 	if req.ID.Scope().ResourceGroup == "" {
 		if s.location == "" {
-			return azerr.LocationRequired()
+			return azerr.InvalidDeployment(fmt.Sprintf("The 'location' property must be specified for '%s'. Please see https://aka.ms/deploy-to-subscription for usage details.", req.ID.Segments[0].Name))
 		}
 		if s.mode == "Complete" {
 			return azerr.InvalidRequestContent("The deployment mode 'Complete' is supported at resource group scope only. Path 'properties.mode'")
 		}
 	} else if s.location != "" {
-		return azerr.InvalidRequestContent("The location property is not allowed for a deployment to a resource group. Path 'location'")
+		return azerr.InvalidDeployment(fmt.Sprintf("The 'location' property is not allowed for '%s' at resource group scope. Please see https://aka.ms/deploy-to-subscription for usage details.", req.ID.Segments[0].Name))
 	}
 	return nil
 }

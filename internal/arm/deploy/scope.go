@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
@@ -24,7 +25,7 @@ const (
 // authority: the front door has already decided that the caller may deploy here.
 func (e *Engine) scope(ctx context.Context, id ids.ID, req *provider.Request) (*eval.Scope, error) {
 	s := &eval.Scope{
-		SubscriptionID: id.Subscription, ResourceGroup: id.ResourceGroup, TenantID: e.tenant, RoleDefinition: e.roles, Environment: environment(),
+		SubscriptionID: id.Subscription, ResourceGroup: id.ResourceGroup, TenantID: e.tenant, RoleDefinition: e.roles, Providers: e.provided, Environment: environment(),
 		Tenant:   value.Of(m("countryCode", "US"), m("displayName", "Default Directory"), m("id", "/tenants/"+e.tenant), m("tenantId", e.tenant)),
 		Deployer: value.Of(m("objectId", req.Principal.ObjectID), m("tenantId", req.Principal.TenantID), m("userPrincipalName", "")),
 	}
@@ -119,4 +120,30 @@ func environment() *value.Object {
 			m("azureDatalakeStoreFileSystem", "azuredatalakestore.net"), m("azureFrontDoorEndpointSuffix", "azurefd.net"), m("keyvaultDns", ".vault.azure.net"),
 			m("sqlServerHostname", ".database.windows.net"), m("storage", "core.windows.net"))),
 	)
+}
+
+// provided describes a namespace or a type for providers().
+func (e *Engine) provided(ns, typ string) (value.Value, bool) {
+	texts := func(list []string) []value.Value {
+		out := make([]value.Value, len(list))
+		for i, s := range list {
+			out[i] = s
+		}
+		return out
+	}
+	for _, p := range e.front.Providers() {
+		if !strings.EqualFold(p.Namespace(), ns) {
+			continue
+		}
+		all := []value.Value{}
+		for _, t := range p.Types() {
+			d := value.Of(m("resourceType", t.Type), m("locations", texts(t.Locations)), m("apiVersions", texts(t.APIVersions)))
+			if strings.EqualFold(t.Type, typ) {
+				return d, true
+			}
+			all = append(all, d)
+		}
+		return value.Of(m("namespace", p.Namespace()), m("resourceTypes", all)), typ == ""
+	}
+	return nil, false
 }

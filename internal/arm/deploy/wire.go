@@ -3,12 +3,14 @@ package deploy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/arm/template"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
 	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/wire"
 )
 
@@ -182,23 +184,17 @@ func shownProviders(p *template.Program) []shownProvider {
 		}
 		seen[key] = true
 		types := &out[i].ResourceTypes
-		found := false
-		for j := range *types {
-			if strings.EqualFold((*types)[j].ResourceType, typ) {
-				(*types)[j].Locations = append((*types)[j].Locations, shownLocation(r.Location))
-				found = true
-			}
+		j := slices.IndexFunc(*types, func(t shownResourceType) bool { return strings.EqualFold(t.ResourceType, typ) })
+		if j < 0 {
+			j = len(*types)
+			*types = append(*types, shownResourceType{ResourceType: typ, Locations: []string{}})
 		}
-		if !found {
-			*types = append(*types, shownResourceType{ResourceType: typ, Locations: []string{shownLocation(r.Location)}})
+		if r.Location != "" { // the service lists a null for "nowhere", which typed clients cannot read
+			(*types)[j].Locations = append((*types)[j].Locations, string(ids.ParseLocation(r.Location)))
 		}
 	}
 	return out
 }
-
-// shownLocation is "null" inside the array for a resource without a location,
-// which the service prints as a JSON null; clients read strings, so it is empty here.
-func shownLocation(l string) string { return strings.ToLower(strings.ReplaceAll(l, " ", "")) }
 
 func shownDependencies(p *template.Program) []shownDependency {
 	out := []shownDependency{}

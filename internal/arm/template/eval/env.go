@@ -84,6 +84,9 @@ type Scope struct {
 	Group, Subscription, Management, Tenant, Environment, Deployer value.Value
 	// RoleDefinition finds a built-in role's id by its display name; nil refuses the function.
 	RoleDefinition func(name string) (id string, ok bool)
+	// Providers describes a namespace, or one type of it when typ is not empty,
+	// as providers() shows it; nil refuses providers() and pickZones().
+	Providers func(namespace, typ string) (v value.Value, ok bool)
 }
 
 // ID is the scope's resource id; "" for the tenant.

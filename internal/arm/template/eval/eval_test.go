@@ -30,7 +30,8 @@ func testEnv() *eval.Env {
 		},
 		Scope: &eval.Scope{
 			Kind: eval.ScopeGroup, SubscriptionID: "6d1f1c9e-6d5f-4d33-8c46-0a9f6a7b1c2d", ResourceGroup: "rg1", TenantID: "t",
-			Group: value.Of(value.Member{Name: "id", Value: "/subscriptions/6d1f1c9e-6d5f-4d33-8c46-0a9f6a7b1c2d/resourceGroups/rg1"}, value.Member{Name: "location", Value: "westeurope"}),
+			Group:     value.Of(value.Member{Name: "id", Value: "/subscriptions/6d1f1c9e-6d5f-4d33-8c46-0a9f6a7b1c2d/resourceGroups/rg1"}, value.Member{Name: "location", Value: "westeurope"}),
+			Providers: func(ns, typ string) (value.Value, bool) { return ns + "|" + typ, ns == "A.B" },
 		},
 		Loop: &eval.Loop{Name: "inner", Index: 2, ByName: true, Outer: &eval.Loop{Name: "outer", Index: 5}},
 	}
@@ -101,6 +102,7 @@ func TestFunctions(t *testing.T) {
 		// networks
 		`parseCidr('192.168.5.77/24')`:       `{"network":"192.168.5.0","netmask":"255.255.255.0","broadcast":"192.168.5.255","firstUsable":"192.168.5.1","lastUsable":"192.168.5.254","cidr":24}`,
 		`cidrSubnet('10.0.0.0/16', 24, 300)`: `"10.1.44.0/24"`, `cidrSubnet('2001:db8::/32', 48, 65535)`: `"2001:db8:ffff::/48"`, `cidrHost('10.0.0.0/24', 253)`: `"10.0.0.254"`,
+		`providers('A.B')`: `"A.B|"`, `providers('A.B', 'c')`: `"A.B|c"`, `pickZones('A.B', 'c', 'westeurope', 2)`: `[]`,
 		// scope
 		`resourceGroup().LOCATION`: `"westeurope"`, `resourceId('A.B/c', 'n')`: `"` + base + `/providers/A.B/c/n"`,
 		`resourceId('other', 'A.B/c/d', 'n', 'm')`:                              `"/subscriptions/6d1f1c9e-6d5f-4d33-8c46-0a9f6a7b1c2d/resourceGroups/other/providers/A.B/c/n/d/m"`,
@@ -149,6 +151,7 @@ func TestRefusals(t *testing.T) {
 		`fail('stop here')`:                    "stop here",
 		`resourceId('A.B/c/d', 'n')`:           "Unable to evaluate template language function 'resourceId': the type 'A.B/c/d' requires '2' resource name argument(s). Please see https://aka.ms/arm-resource-functions/#resourceId for usage details.",
 		`resourceId('sub', 'g', 'A.B/c', 'n')`: "The provided value 'sub' is not valid subscription identifier. Please see https://aka.ms/arm-resource-functions/#resourceId for usage details.",
+		`providers('No.Such', 'c')`:            "Unable to evaluate template language function 'providers': the resource type 'No.Such/c' is not known. Please see https://aka.ms/arm-resource-functions/#providers for usage details.",
 		`subscription()`:                       "The template function 'subscription' is not expected at this location. Please see https://aka.ms/arm-functions for usage details.",
 		`format('{0')`:                         "Unable to evaluate language function 'format': the format is invalid: 'Input string was not in a correct format.'. Please see https://aka.ms/arm-resource-functions/#format for usage details.",
 		`format('{1}', 1)`:                     "Unable to evaluate language function 'format': the format is invalid: 'Index (zero based) must be greater than or equal to zero and less than the size of the argument list.'. Please see https://aka.ms/arm-resource-functions/#format for usage details.",

@@ -13,6 +13,8 @@ func resourceFunctions() map[string]*builtin {
 		"references":   {least: 1, most: 2, eager: references},
 		"list*":        {least: 1, most: 3, eager: list},
 		"resourceInfo": {least: 1, most: 1, eager: resourceInfo},
+		"providers":    {least: 1, most: 2, eager: providers},
+		"pickZones":    {least: 3, most: 5, eager: pickZones},
 	}
 }
 
@@ -101,4 +103,41 @@ func resourceInfo(c *call, args []value.Value) (value.Value, error) {
 		return nil, misplaced(c.name)
 	}
 	return c.env.Resources(symbol)
+}
+
+func providers(c *call, args []value.Value) (value.Value, error) {
+	names, err := texts(c, args)
+	if err != nil {
+		return nil, err
+	}
+	return provided(c, append(names, "")[:2])
+}
+
+func provided(c *call, names []string) (value.Value, error) {
+	if c.env.Scope == nil || c.env.Scope.Providers == nil {
+		return nil, misplaced(c.name)
+	}
+	v, ok := c.env.Scope.Providers(names[0], names[1])
+	if !ok {
+		return nil, Errorf("Unable to evaluate template language function '%s': the resource type '%s' is not known. %s", c.name, strings.TrimSuffix(names[0]+"/"+names[1], "/"), see(c.name))
+	}
+	return v, nil
+}
+
+// pickZones has no zones to pick: no type served here has any, and for such a
+// type the service's answer is an empty array.
+func pickZones(c *call, args []value.Value) (value.Value, error) {
+	names, err := texts(c, args[:3])
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range args[3:] {
+		if _, ok := a.(int64); !ok {
+			return nil, wrongArgument(c.name, i+3, "Integer", a)
+		}
+	}
+	if _, err := provided(c, names[:2]); err != nil {
+		return nil, err
+	}
+	return []value.Value{}, nil
 }
