@@ -6,13 +6,14 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // Client returns the HTTP client with which our own services call the public
-// APIs: hosts that this server serves are dialled at the direct TLS listener
-// under the local CA; the hosts in extra (lower case) go to the network under
-// the system's trust store; every other host is refused before a connection is
+// APIs: the hosts in extra (lower case) go to the network under the system's
+// trust store, other hosts that this server serves are dialled at the direct
+// TLS listener under the local CA; every other host is refused before a connection is
 // made. Redirects are never followed.
 func (s *Server) Client(extra []string) *http.Client {
 	own := &http.Transport{
@@ -36,10 +37,10 @@ func (s *Server) Client(extra []string) *http.Client {
 			switch {
 			case r.URL.Scheme != "https":
 				return nil, errors.New("only https is allowed")
+			case allowed[strings.ToLower(r.URL.Host)]: // also a real vault under vault.azure.net
+				return outside.RoundTrip(r)
 			case s.servesHTTPS(r.URL.Host):
 				return own.RoundTrip(r)
-			case allowed[r.URL.Host]:
-				return outside.RoundTrip(r)
 			}
 			return nil, errors.New("host " + r.URL.Host + " is not allowed")
 		}),

@@ -113,7 +113,11 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
 	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Log: log, TenantID: dir.TenantID()})
 	// The Kusto side reaches every vault as a client, our own through our own listener.
-	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.server.Client(cfg.AllowedVaultHosts), AllowedHosts: cfg.AllowedVaultHosts, Log: log})
+	external, err := externalCredential(cfg.AllowedVaultHosts)
+	if err != nil {
+		return nil, err
+	}
+	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.server.Client(cfg.AllowedVaultHosts), AllowedHosts: cfg.AllowedVaultHosts, External: external, Log: log})
 	if p.platform, err = envelope.NewPlatform(ctx, in.store); err != nil {
 		return nil, err
 	}
