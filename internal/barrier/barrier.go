@@ -43,12 +43,16 @@ func Create(ctx context.Context, dir string, seal Seal) (*Barrier, error) {
 	}
 	b := &Barrier{dir: dir, instance: instance, root: aead.NewKey(), keys: map[uint32]aead.Key{}}
 	ring := &keyringFile{Format: keyringFormat, Instance: instance}
+	ring.setKind(seal)
 	err := b.root.Reveal(func(key []byte) (err error) {
 		ring.Root, err = seal.Wrap(ctx, key)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wrap root key: %w", err)
+	}
+	if err := verifyWrap(ctx, seal, ring.Root, b.root); err != nil {
+		return nil, err
 	}
 	key, err := b.addKey(ring)
 	if err != nil {
@@ -70,6 +74,9 @@ func Open(ctx context.Context, dir string, seal Seal) (*Barrier, error) {
 	}
 	if s, ok := seal.(interface{ InstanceID() string }); ok && s.InstanceID() != ring.Instance {
 		return nil, fmt.Errorf("%w: %s is of instance %s, %s is of instance %s", ErrWrongSeal, seal.Describe(), s.InstanceID(), dir, ring.Instance)
+	}
+	if kind := KindOf(seal); kind != ring.kind() {
+		return nil, fmt.Errorf("%w: %s is sealed by a seal of kind %s, not by %s", ErrWrongSeal, dir, ring.kind(), seal.Describe())
 	}
 	raw, err := seal.Unwrap(ctx, ring.Root)
 	if err != nil {

@@ -24,8 +24,9 @@ const (
 type keyringFile struct {
 	Format   int         `json:"format"`
 	Instance string      `json:"instance"`
-	Root     []byte      `json:"root"` // root key, wrapped by the seal
-	Keys     []sealedKey `json:"keys"` // ascending ids; the last seals new values
+	Seal     string      `json:"seal,omitempty"` // kind of the seal; absent: file
+	Root     []byte      `json:"root"`           // root key, wrapped by the seal
+	Keys     []sealedKey `json:"keys"`           // ascending ids; the last seals new values
 }
 
 type sealedKey struct {

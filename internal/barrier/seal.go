@@ -57,12 +57,18 @@ type FileSeal struct {
 // the last element of path when that is a GUID, else a fresh one. The folder
 // is made with mode 0700 when it is missing.
 func CreateFileSeal(path string) (*FileSeal, error) {
-	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make folder of seal file: %w", err)
-	}
 	instance := strings.ToLower(filepath.Base(path))
 	if !ids.IsGUID(instance) {
 		instance = ids.NewGUID()
+	}
+	return CreateFileSealFor(path, instance)
+}
+
+// CreateFileSealFor is CreateFileSeal for an instance that there is already:
+// its root key is about to be wrapped anew.
+func CreateFileSealFor(path, instance string) (*FileSeal, error) {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make folder of seal file: %w", err)
 	}
 	var key [aead.KeySize]byte
 	_, _ = rand.Read(key[:])
