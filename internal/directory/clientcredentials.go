@@ -236,7 +236,7 @@ func checkSecret(app application, secret Secret, now time.Time) error {
 		case !now.Before(pw.End):
 			return errSecretExpired(app.AppID)
 		case now.Before(pw.Start):
-			break // as if it were not there
+			// as if it were not there
 		default:
 			return nil
 		}

@@ -307,7 +307,7 @@ func verifyWithJWK(keySet, token string) error {
 	if err := json.Unmarshal([]byte(keySet), &set); err != nil {
 		return err
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (p *parser) renderProperty() (ast.Property, error) {
 	if err := p.expect("="); err != nil {
 		return pr, err
 	}
-	start, end := p.tok().Pos, p.tok().Pos
+	start, end := p.tok().Pos, 0
 	for {
 		t := p.tok()
 		if t.Kind == token.Punct && (t.Text == "-" || t.Text == "+") {
