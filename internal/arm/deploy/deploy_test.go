@@ -418,6 +418,29 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestDebugContent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		text := request(doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "a", "properties": {"x": "[concat('<', parameters('s'), '>')]"}}]`, `, "parameters": {"s": {"type": "securestring"}}`), `{"s": {"value": "hush"}}`)
+		for debug, want := range map[string]int{`"requestContent, responseContent"`: 2, `"requestContent"`: 1, `"none"`: 0} {
+			r.deploy(group+deployments+"d", strings.Replace(text, `{"mode"`, `{"debugSetting": {"detailLevel": `+debug+`}, "mode"`, 1))
+			resp, err := r.do(http.MethodGet, group+deployments+"d/operations", "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := compact(tree(t, resp))
+			if strings.Count(got, "REDACTED") != want || strings.Contains(got, "hush") {
+				t.Errorf("%s: %s", debug, got)
+			}
+		}
+		if r.front.bodies["a"] != `{"properties":{"x":"<hush>"}}` {
+			t.Error(r.front.bodies)
+		}
+	})
+}
+
 func TestListAndExport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

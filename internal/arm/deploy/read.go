@@ -223,6 +223,12 @@ type wireOperationProperties struct {
 	StatusCode            string         `json:"statusCode,omitempty"`
 	StatusMessage         any            `json:"statusMessage,omitempty"`
 	TargetResource        *shownResource `json:"targetResource,omitempty"`
+	Request               *wireContent   `json:"request,omitempty"`
+	Response              *wireContent   `json:"response,omitempty"`
+}
+
+type wireContent struct {
+	Content json.RawMessage `json:"content"`
 }
 
 // operations lists the operations of a deployment's newest run, or shows one.
@@ -302,6 +308,12 @@ func (r *record) operation(s *step) *wireOperation {
 	}
 	if status != 0 {
 		op.Properties.StatusCode = strings.ReplaceAll(http.StatusText(status), " ", "")
+	}
+	if s.Request != nil {
+		op.Properties.Request = &wireContent{s.Request}
+	}
+	if s.Response != nil {
+		op.Properties.Response = &wireContent{s.Response}
 	}
 	if s.Target != "" {
 		op.Properties.TargetResource = &shownResource{ID: s.Target, ResourceType: typeOf(s.Target), ResourceName: resourceName(s.Target)}

@@ -100,6 +100,9 @@ type step struct {
 	Error            *azerr.Error
 	// ErrorStatus is Error's HTTP status, which its JSON does not carry.
 	ErrorStatus int `json:",omitempty"`
+	// Request and Response are kept when the deployment's debug setting asks for them.
+	Request  json.RawMessage `json:",omitempty"`
+	Response json.RawMessage `json:",omitempty"`
 	// Waits is the provider's long-running operation, while it runs.
 	Waits string `json:",omitempty"`
 	// Wrote is set once the provider has taken the write.

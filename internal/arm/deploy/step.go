@@ -90,6 +90,9 @@ func (x *execution) write(ctx context.Context, s *step, r *template.Resource) er
 	if err != nil {
 		return err
 	}
+	if x.r.wants("requestContent") {
+		s.Request = x.content(body)
+	}
 	var resp *provider.Response
 	for try := 0; ; try++ {
 		resp, err = x.put(ctx, x.request(http.MethodPut, id, r.APIVersion, value.Raw(body)))
@@ -107,6 +110,11 @@ func (x *execution) write(ctx context.Context, s *step, r *template.Resource) er
 	}
 	if err != nil {
 		return err
+	}
+	if x.r.wants("responseContent") {
+		if answer, err := answerOf(resp); err == nil {
+			s.Response = x.content(answer)
+		}
 	}
 	s.Status, s.Wrote, s.Waits = resp.Status, true, resp.OperationID
 	if s.Waits != "" {
