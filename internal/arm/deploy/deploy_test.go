@@ -418,6 +418,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The service writes secure values into a nested template with outer scope; here
+// they stay parameters.
+func TestOuterTemplatesKeepSecrets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		id := group + deployments + "d"
+		got := r.deploy(id, request(doc(`[{"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "in", "properties": {"mode": "Incremental", "template": `+
+			doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "a", "properties": {"x": "[concat(parameters('plain'), parameters('s'))]", "y": "[variables('v').deep[0]]", "z": "[f.twice(variables('w'))]", "n": "[variables('plain')]"}}]`, "")+`}}]`,
+			`, "parameters": {"s": {"type": "securestring"}, "plain": {"type": "string", "defaultValue": "p"}}, "variables": {"v": {"deep": ["[concat('v-', parameters('s'))]", 1]}, "w": "[toUpper(parameters('s'))]", "plain": "[parameters('plain')]"},
+			"functions": [{"namespace": "f", "members": {"twice": {"parameters": [{"name": "t", "type": "string"}], "output": {"type": "string", "value": "[concat(parameters('t'), parameters('t'))]"}}}}]`), `{"s": {"value": "hush"}}`))
+		if at(got, "properties", "provisioningState") != "Succeeded" || r.front.bodies["a"] != `{"properties":{"x":"phush","y":"v-hush","z":"HUSHHUSH","n":"p"}}` {
+			t.Fatal(compact(got), r.front.bodies)
+		}
+		for _, n := range []string{"d", "in"} {
+			resp, err := r.do(http.MethodPost, group+deployments+n, "exportTemplate", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := strings.ToLower(compact(tree(t, resp)) + compact(r.show(group+deployments+n))); strings.Contains(text, "hush") {
+				t.Error(text)
+			}
+		}
+	})
+}
+
 func TestDebugContent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -29,14 +29,30 @@ func (p *Program) deploymentProperties(env *eval.Env, r *Resource, n *relaxed.No
 		case "template":
 			t := m.Node
 			if !isInner(n) {
+				var secure []Parameter
 				var err error
-				if t, err = p.fold(env, t); err != nil {
+				if t, secure, err = p.foldOuter(env, r, t); err != nil {
 					return nil, err
 				}
+				if len(secure) > 0 {
+					given := value.NewObject(len(secure))
+					for _, q := range secure {
+						given.Set(q.Name, value.Of(value.Member{Name: "value", Value: q.Value}))
+					}
+					out.Set("parameters", given)
+				}
 			}
-			r.folded = t
 			out.Set("template", t.Value())
 		case "expressionevaluationoptions": // done here
+		case "parameters":
+			if !isInner(n) { // an outer template has none of its own
+				continue
+			}
+			v, err := p.node(env, m.Node, true)
+			if err != nil {
+				return nil, err
+			}
+			out.Set(m.Name, v)
 		case "templatelink":
 			l, err := p.templateLink(env, r, m.Node)
 			if err != nil {
@@ -78,28 +94,58 @@ func (p *Program) templateLink(env *eval.Env, r *Resource, n *relaxed.Node) (val
 	return out, nil
 }
 
-// fold fills the values of this template into a nested one with outer scope,
-// which cannot have parameters or variables of its own.
-func (p *Program) fold(env *eval.Env, n *relaxed.Node) (*relaxed.Node, error) {
+// foldOuter fills the values of this template into a nested one with outer
+// scope, which cannot have parameters or variables of its own. The values of
+// secure parameters are not written into it: what reads them goes on doing so,
+// and they are returned for the nested deployment to be given.
+func (p *Program) foldOuter(env *eval.Env, r *Resource, n *relaxed.Node) (*relaxed.Node, []Parameter, error) {
 	if n.Kind != relaxed.Object {
-		return n, nil
+		return n, nil, nil
 	}
+	view := p.hidingSecrets()
+	hiding := view.resourceEnv(r)
+	hiding.Runtime, hiding.Partial = env.Runtime, env.Partial
 	out := &relaxed.Node{Line: n.Line, Column: n.Column, Kind: relaxed.Object}
 	for _, m := range n.Members {
 		switch strings.ToLower(m.Name) {
 		case "parameters", "variables", "functions", "definitions":
 			continue
 		case "resources", "outputs":
-			c, err := p.foldNode(env, m.Node)
+			c, err := view.foldNode(hiding, m.Node)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			out.Members = append(out.Members, relaxed.Member{Name: m.Name, Node: c})
 		default:
 			out.Members = append(out.Members, m)
 		}
 	}
-	return out, nil
+	var secure []Parameter
+	declared := value.NewObject(0)
+	for _, q := range p.Parameters {
+		if view.hidden[q.Name] {
+			secure = append(secure, q)
+			declared.Set(q.Name, value.Of(value.Member{Name: "type", Value: q.Type}))
+		}
+	}
+	if len(secure) > 0 {
+		out.Members = append(out.Members, relaxed.Member{Name: "parameters", Node: relaxed.FromValue(declared, n.Line, n.Column)})
+		if f := p.src.Template.Get("functions"); !f.IsNull() { // they may be called with a secret
+			out.Members = append(out.Members, relaxed.Member{Name: "functions", Node: f})
+		}
+	}
+	return out, secure, nil
+}
+
+// hidingSecrets is this program with its secure parameters not known.
+func (p *Program) hidingSecrets() *Program {
+	view := *p
+	view.hidden = map[string]bool{}
+	view.variables = make(map[string]*variable, len(p.variables))
+	for k, v := range p.variables {
+		view.variables[k] = &variable{name: v.name, node: v.node, loop: v.loop}
+	}
+	return &view
 }
 
 func (p *Program) foldNode(env *eval.Env, n *relaxed.Node) (*relaxed.Node, error) {
@@ -254,15 +300,24 @@ func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Run
 		if inner, shown, err = p.fetchNested(env, r, props, fetch); inner == nil || err != nil {
 			return nil, err
 		}
-	} else if !isInner(props) {
-		var err error
-		if inner, err = p.fold(env, inner); err != nil {
-			return nil, p.bodyError(r, err)
-		}
 	}
 	given, err := p.nestedParameters(env, r, props.Get("parameters"))
 	if err != nil {
 		return nil, err
+	}
+	if !isInner(props) {
+		var secure []Parameter
+		if inner, secure, err = p.foldOuter(env, r, inner); err != nil {
+			return nil, p.bodyError(r, err)
+		}
+		given = nil
+		for _, q := range secure {
+			g := Given{Name: q.Name, Expr: q.Expr}
+			if q.Expr == nil {
+				g.Node = relaxed.FromValue(q.Value, r.Line, r.Column)
+			}
+			given = append(given, g)
+		}
 	}
 	mode, _ := props.Get("mode").Text()
 	return Compile(Source{

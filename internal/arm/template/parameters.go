@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
+	"github.com/kustos-io/kustos/internal/arm/template/expr"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
 	"github.com/kustos-io/kustos/internal/azerr"
@@ -160,10 +161,15 @@ func (p *Program) parameter(name string) (value.Value, error) {
 	if !ok {
 		return nil, unknownParameter(name)
 	}
-	if q := p.Parameters[i]; q.Expr != nil {
+	q := p.Parameters[i]
+	if p.hidden != nil && q.Secure {
+		p.hidden[q.Name] = true
+		return nil, &eval.Deferred{Function: "parameters", Target: q.Name, Expr: &expr.Call{Name: "parameters", Args: []expr.Expr{&expr.Text{Value: q.Name}}}}
+	}
+	if q.Expr != nil {
 		return nil, &eval.Deferred{Function: "parameters", Target: q.Name, Expr: q.Expr}
 	}
-	return p.Parameters[i].Value, nil
+	return q.Value, nil
 }
 
 // GivenFrom reads the "parameters" member of a request: {name: {value: …}}.

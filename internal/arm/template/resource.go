@@ -46,8 +46,7 @@ type Resource struct {
 	parent  *Resource
 	explain []string // dependsOn as written
 	targets []string // what reference() and list*() read, as written
-	folded  *relaxed.Node
-	serial  int // instances of the same loop this batch waits for; -1 none
+	serial  int      // instances of the same loop this batch waits for; -1 none
 }
 
 // IsDeployment reports whether the resource is a nested deployment.

@@ -80,6 +80,9 @@ type Program struct {
 	defs      *relaxed.Node
 	outputs   *relaxed.Node
 	symbols   map[string][]*Resource
+	// hidden, when set, are the secure parameters that were asked for: a view
+	// made by hidingSecrets does not know their values.
+	hidden map[string]bool
 	// emptyLoops are the names of loops with a count of 0.
 	emptyLoops map[string]bool
 }

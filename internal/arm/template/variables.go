@@ -68,7 +68,7 @@ func (p *Program) variable(name string) (value.Value, error) {
 func (p *Program) computeVariable(v *variable) (value.Value, error) {
 	env := p.env()
 	env.Resources = nil
-	env.Partial = p.src.Partial
+	env.Partial = p.src.Partial || p.hidden != nil
 	var out value.Value
 	var err error
 	if v.loop != nil {
@@ -86,6 +86,9 @@ func (p *Program) computeVariable(v *variable) (value.Value, error) {
 			if e, perr := expr.Template(s); perr == nil {
 				return nil, &eval.Deferred{Function: "variables", Target: v.name, Expr: e}
 			}
+		}
+		if p.hidden != nil {
+			return nil, &eval.Deferred{Function: "variables", Target: v.name, Expr: partlyKnown(out)}
 		}
 		return out, nil
 	}
