@@ -112,16 +112,3 @@ func (l link) checkVersion(n *relaxed.Node) error {
 	}
 	return azerr.InvalidTemplate(fmt.Sprintf("The content version '%s' of the link '%s' does not match the content version '%s' of what it leads to. Please see https://aka.ms/arm-deploy for usage details.", l.ContentVersion, l.URI, got), 0, 0, "")
 }
-
-// resolveRelative finds a relativePath next to the template that names it.
-func resolveRelative(base, relative string) (string, bool) {
-	b, err := url.Parse(base)
-	if err != nil || base == "" {
-		return "", false
-	}
-	r, err := url.Parse(relative)
-	if err != nil || r.IsAbs() || r.Host != "" {
-		return "", false
-	}
-	return b.ResolveReference(r).String(), true
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	armscope "github.com/kustos-io/kustos/internal/arm/scope"
@@ -230,8 +229,4 @@ func prune(tx store.Tx, scope ids.ID) error {
 		}
 	}
 	return nil
-}
-
-func isScopeOf(id, scope string) bool {
-	return strings.EqualFold(id, scope) || strings.HasPrefix(strings.ToLower(id), strings.ToLower(scope)+"/")
 }

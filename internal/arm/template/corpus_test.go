@@ -195,22 +195,23 @@ type nestedRuntime struct {
 }
 
 func (r nestedRuntime) Reference(target, _ string, _ bool) (value.Value, error) {
-	for _, q := range r.p.Find(target) {
-		inner, err := r.p.CompileNested(q, r.scope, r, nil)
-		if err != nil {
-			return nil, err
-		}
-		outs, failed, err := inner.Outputs(r)
-		if err != nil || len(failed) > 0 {
-			return nil, eval.Errorf("nested: %v %v", err, failed)
-		}
-		o := value.NewObject(0)
-		for _, out := range outs {
-			o.Set(out.Name, value.Of(value.Member{Name: "type", Value: out.Type}, value.Member{Name: "value", Value: out.Value}))
-		}
-		return value.Of(value.Member{Name: "outputs", Value: o}), nil
+	found := r.p.Find(target)
+	if len(found) != 1 {
+		return nil, eval.Errorf("no %s", target)
 	}
-	return nil, eval.Errorf("no %s", target)
+	inner, err := r.p.CompileNested(found[0], r.scope, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	outs, failed, err := inner.Outputs(r)
+	if err != nil || len(failed) > 0 {
+		return nil, eval.Errorf("nested: %v %v", err, failed)
+	}
+	o := value.NewObject(0)
+	for _, out := range outs {
+		o.Set(out.Name, value.Of(value.Member{Name: "type", Value: out.Type}, value.Member{Name: "value", Value: out.Value}))
+	}
+	return value.Of(value.Member{Name: "outputs", Value: o}), nil
 }
 func (nestedRuntime) References(string, bool) (value.Value, error) { return nil, eval.Errorf("no") }
 func (nestedRuntime) List(string, string, string, value.Value) (value.Value, error) {
