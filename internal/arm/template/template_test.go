@@ -35,7 +35,8 @@ func compile(t testing.TB, request string) (*template.Program, error) {
 	}
 	return template.Compile(template.Source{
 		Template: props.Get("template"), Path: "properties.template", Given: given, Library: eval.NewLibrary(), Scope: testScope(), Name: "d1", Mode: "Incremental",
-		Fresh: &eval.Fresh{Now: time.Unix(1700000000, 0), NewGUID: func() string { return "11111111-2222-4333-8444-555555555555" }},
+		Fresh:  &eval.Fresh{Now: time.Unix(1700000000, 0), NewGUID: func() string { return "11111111-2222-4333-8444-555555555555" }},
+		Budget: &eval.Budget{Steps: 1_000_000}, // less than the service's, so that what exceeds it does so soon
 	})
 }
 
