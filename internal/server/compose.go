@@ -132,7 +132,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()})
 	reader := rpkusto.FirstPartyReader{Front: front, Subscription: dir.SubscriptionID(), TenantID: dir.TenantID()}
 	clusters := rpkusto.New(rpkusto.Config{
-		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Vaults: reader,
+		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
 		Keys: customer, Authorizer: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
 	front.Register(
