@@ -15,9 +15,11 @@ import (
 // each is a descriptor here and in the child.
 const maxHot = 1500
 
-// cache keeps the plaintext of extents in sealed memfds, the least recently
-// used given up first when there are too many bytes. What a query has pinned
-// stays.
+// cache keeps the plaintext of extents in memfds. An extent that was read from
+// its file is decrypted chunk by chunk as the child reads it, and its chunks
+// can go at any time; one that was just written, or whose child cannot decrypt
+// on read, is there as a whole and stays while a query has it pinned. The least
+// recently used is given up first when there are too many bytes.
 type cache struct {
 	s      *session
 	budget int64
@@ -35,13 +37,16 @@ type hot struct {
 	id   string
 	name string // under which the child knows it; never used twice
 
-	mu     sync.Mutex // one loader at a time
-	file   *os.File
+	mu     sync.Mutex     // one loader at a time
+	file   *os.File       // the whole plaintext, or nil
+	sparse *engine.Sparse // the plaintext as far as it was read, or nil
+	source *openExtent    // where sparse takes it from
 	openIn engine.Child
 
 	// guarded by cache.mu
 	pins   int
-	size   int64 // 0 until loaded
+	size   int64 // bytes of plaintext in memory: all, or those that were read
+	lazy   bool  // sparse is set, and stays so until close
 	place  *list.Element
 	doomed bool // not in the catalogue any more: give up when the last pin goes
 }
@@ -85,30 +90,103 @@ func (c *cache) entry(id string) (*hot, error) {
 func (c *cache) ready(ctx context.Context, h *hot, child engine.Child, e catalog.Extent) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.file == nil {
-		f, size, err := c.s.decrypt(ctx, e)
-		if err != nil {
-			return &ExtentError{ID: e.ID, Cause: err}
+	if h.file == nil && h.sparse == nil {
+		if err := c.load(ctx, h, child, e); err != nil {
+			return extentError(e.ID, err)
 		}
-		h.file = f
-		c.loaded(h, size)
 	}
 	if h.openIn == child {
 		return nil
 	}
-	if err := child.OpenExtent(ctx, h.name, h.file); err != nil {
+	var err error
+	if h.sparse != nil {
+		err = child.OpenSparse(ctx, h.name, h.sparse, func(first, last int64) { c.grown(h, first, last) })
+	} else {
+		err = child.OpenExtent(ctx, h.name, h.file)
+	}
+	if err != nil {
 		return fmt.Errorf("extent %s: %w", e.ID, err)
 	}
 	h.openIn = child
 	return nil
 }
 
-func (c *cache) loaded(h *hot, size int64) {
+// load makes the plaintext readable, as a whole or as it is asked for.
+func (c *cache) load(ctx context.Context, h *hot, child engine.Child, e catalog.Extent) error {
+	if !child.Info().DecryptOnRead || e.Stats.ParquetSize == 0 {
+		f, size, err := c.s.decrypt(ctx, e)
+		if err != nil {
+			return err
+		}
+		h.file = f
+		c.account(h, size)
+		return nil
+	}
+	source, err := c.s.openExtent(e)
+	if err != nil {
+		return err
+	}
+	sparse, err := engine.NewSparse(source)
+	if err != nil {
+		source.close()
+		return err
+	}
+	h.source, h.sparse = source, sparse
+	c.mu.Lock()
+	h.lazy = true
+	c.mu.Unlock()
+	return nil
+}
+
+// account notes how many bytes of an extent are in memory.
+func (c *cache) account(h *hot, size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.size = size; c.hot[h.id] == h {
-		c.bytes += size
+	if c.hot[h.id] == h {
+		c.bytes += size - h.size
 	}
+	h.size = size
+}
+
+// grown hears that chunks of an extent were decrypted, and makes room.
+func (c *cache) grown(h *hot, first, last int64) {
+	c.account(h, h.sparse.Resident())
+	c.trim(h, first, last)
+}
+
+// trim takes plaintext of the least recently used extents out of memory, also
+// under queries that read it: they ask again. The chunks first to last of h
+// stay, since a reader waits for them.
+func (c *cache) trim(h *hot, first, last int64) {
+	c.evict() // what nobody reads goes first
+	for _, v := range c.crowd() {
+		keepFirst, keepLast := int64(1), int64(0)
+		if v == h {
+			keepFirst, keepLast = first, last
+		}
+		if _, err := v.sparse.Evict(keepFirst, keepLast); err != nil {
+			c.s.log.Error("plaintext of an extent cannot be evicted", "extent", v.id, "error", err)
+		}
+		c.account(v, v.sparse.Resident())
+	}
+}
+
+// crowd lists the extents whose chunks have to go so that the rest fits.
+func (c *cache) crowd() []*hot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	var out []*hot
+	over := c.bytes - c.budget
+	for el := c.order.Front(); el != nil && over > 0; el = el.Next() {
+		if v := el.Value.(*hot); v.lazy && v.size > 0 {
+			out = append(out, v)
+			over -= v.size
+		}
+	}
+	return out
 }
 
 // put adds an extent whose plaintext is at hand: it was just written. The
@@ -197,9 +275,19 @@ func (h *hot) drop(s *session) {
 		_ = h.openIn.CloseExtent(s.ctx, h.name)
 		h.openIn = nil
 	}
+	h.wipe()
+}
+
+// wipe gives memory and key up; the caller holds h.mu. A sparse stays set: who
+// still asks it is denied.
+func (h *hot) wipe() {
 	if h.file != nil {
 		h.file.Close()
 		h.file = nil
+	}
+	if h.sparse != nil {
+		h.sparse.Close()
+		h.source.close()
 	}
 }
 
@@ -213,10 +301,17 @@ func (c *cache) close() {
 	c.mu.Unlock()
 	for _, h := range all {
 		h.mu.Lock()
-		if h.file != nil {
-			h.file.Close()
-			h.file = nil
-		}
+		h.wipe()
 		h.mu.Unlock()
 	}
+}
+
+// failures is how many requests of the child for the extent's plaintext could
+// not be met.
+func (h *hot) failures() uint64 {
+	if h.sparse == nil {
+		return 0
+	}
+	n, _ := h.sparse.Failure()
+	return n
 }

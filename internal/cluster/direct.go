@@ -82,7 +82,11 @@ func (r *Runtime) IngestQuery(ctx context.Context, id, database, table string, q
 		}
 		st := b.statement
 		st.SQL = "SELECT " + strings.Join(casts, ", ") + " FROM (" + st.SQL + ") AS q(" + strings.Join(names, ", ") + ")"
-		return child.Export(ctx, st, out)
+		n, err := child.Export(ctx, st, out)
+		if err != nil {
+			err = b.explain(ctx, err)
+		}
+		return n, err
 	})
 }
 

@@ -124,48 +124,70 @@ func (s *session) measure(ctx context.Context, child engine.Child, h *hot, e *ca
 	return nil
 }
 
-// decrypt reads an extent's file into a sealed memfd. Every chunk is verified
-// before it gets there.
-func (s *session) decrypt(ctx context.Context, e catalog.Extent) (*os.File, int64, error) {
+// openExtent is an extent's file with the key to it.
+type openExtent struct {
+	*extent.Reader
+	file *os.File
+	dek  envelope.DEK
+}
+
+func (o *openExtent) close() {
+	o.dek.Wipe()
+	o.file.Close()
+}
+
+// openExtent opens an extent's file and verifies its header.
+func (s *session) openExtent(e catalog.Extent) (o *openExtent, err error) {
 	in, err := os.Open(s.extentPath(e.DatabaseID, e.ID))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	defer in.Close()
+	o = &openExtent{file: in}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
 	info, err := in.Stat()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	file, err := extent.Open(in, info.Size())
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	head := file.Info()
 	object := envelope.Object{DatabaseID: e.DatabaseID, Kind: envelope.Extent, ID: e.ID}
 	if head.Object() != object {
-		return nil, 0, errors.New("the file holds another extent")
+		return nil, errors.New("the file holds another extent")
 	}
-	dek, err := s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK)
+	if o.dek, err = s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK); err != nil {
+		return nil, err
+	}
+	o.Reader, err = file.Reader(o.dek)
+	return o, err
+}
+
+// decrypt reads an extent's file into a sealed memfd. Every chunk is verified
+// before it gets there.
+func (s *session) decrypt(ctx context.Context, e catalog.Extent) (*os.File, int64, error) {
+	in, err := s.openExtent(e)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer dek.Wipe()
-	reader, err := file.Reader(dek)
-	if err != nil {
-		return nil, 0, err
-	}
+	defer in.close()
 	out, err := engine.NewMemfd("extent")
 	if err != nil {
 		return nil, 0, err
 	}
-	if err = reader.CopyTo(ctx, out); err == nil {
+	if err = in.CopyTo(ctx, out); err == nil {
 		err = engine.Seal(out)
 	}
 	if err != nil {
 		out.Close()
 		return nil, 0, err
 	}
-	return out, reader.Size(), nil
+	return out, in.Size(), nil
 }
 
 // removeExtents deletes the files of extents that the catalogue names no more.

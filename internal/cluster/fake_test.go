@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -108,6 +109,10 @@ func (c *fakeChild) OpenExtent(_ context.Context, id string, data *os.File) erro
 	c.extents[id] = rows
 	c.opened++
 	return c.gone()
+}
+
+func (c *fakeChild) OpenSparse(context.Context, string, *engine.Sparse, func(first, last int64)) error {
+	return errors.New("the fake engine does not decrypt on read")
 }
 
 func (c *fakeChild) CloseExtent(_ context.Context, id string) error {

@@ -39,6 +39,7 @@ type bound struct {
 	statement engine.Statement
 	views     []view
 	pinned    []*hot
+	failed    []uint64 // requests for plaintext of each that had failed before
 	once      sync.Once
 }
 
@@ -78,7 +79,9 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		b.views = append(b.views, v)
 		v.extents = prune(v.extents, ref.Prune)
 		hots, err := b.s.pinAll(ctx, child, v.extents)
-		b.pinned = append(b.pinned, hots...)
+		for _, h := range hots {
+			b.pinned, b.failed = append(b.pinned, h), append(b.failed, h.failures())
+		}
 		if err != nil {
 			return err
 		}
@@ -91,6 +94,32 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 	}
 	b.statement.SQL = strings.NewReplacer(pairs...).Replace(q.SQL)
 	return nil
+}
+
+// damaged finds the extent because of which the statement could not be
+// answered, nil when it was not for any.
+func (b *bound) damaged() error {
+	for i, h := range b.pinned {
+		if h.failures() == b.failed[i] {
+			continue
+		}
+		if _, cause := h.sparse.Failure(); !errors.Is(cause, engine.ErrDenied) {
+			return extentError(h.id, cause)
+		}
+	}
+	return nil
+}
+
+// explain is what a statement's error means: that of the session, of an
+// extent, or of the statement itself.
+func (b *bound) explain(ctx context.Context, err error) error {
+	var fault *engine.Fault
+	if b.s.ctx.Err() == nil && errors.As(err, &fault) && fault.Kind == engine.BadData {
+		if damage := b.damaged(); damage != nil {
+			return damage
+		}
+	}
+	return b.s.refusal(ctx, err)
 }
 
 // pinAll pins extents, decrypting several at a time. What it returns is
@@ -206,12 +235,12 @@ func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
 	}
 	inner, err := child.Query(ctx, b.statement)
 	if err != nil {
+		err = b.explain(ctx, err)
 		b.release()
-		err = s.refusal(ctx, err)
 		end()
 		return nil, err
 	}
-	return &rows{Rows: inner, s: s, ctx: ctx, done: func() { b.release(); end() }}, nil
+	return &rows{Rows: inner, b: b, ctx: ctx, done: func() { b.release(); end() }}, nil
 }
 
 // during derives a context that ends with the session as well.
@@ -246,7 +275,7 @@ func (s *session) refusal(ctx context.Context, err error) error {
 // rows releases what a query holds when its rows are closed.
 type rows struct {
 	engine.Rows
-	s    *session
+	b    *bound
 	ctx  context.Context
 	done func()
 	once sync.Once
@@ -258,7 +287,7 @@ func (r *rows) Next() bool {
 		return true
 	}
 	if r.err == nil {
-		r.err = r.s.refusal(r.ctx, r.Rows.Err())
+		r.err = r.b.explain(r.ctx, r.Rows.Err())
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/engine"
 	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/extent"
 )
 
 // Spec is what a cluster is made from.
@@ -85,8 +86,20 @@ func (e *QueryError) Error() string { return "query: " + e.Message }
 // ExtentError says that one extent cannot be read: its file is gone, damaged or
 // not under the key it should be. Other extents are not concerned.
 type ExtentError struct {
-	ID    string
-	Cause error
+	ID string
+	// Offset is where in the file the damaged chunk begins, -1 when the damage
+	// is not that of one chunk.
+	Offset int64
+	Cause  error
+}
+
+func extentError(id string, cause error) *ExtentError {
+	e := &ExtentError{ID: id, Offset: -1, Cause: cause}
+	var chunk *extent.ChunkError
+	if errors.As(cause, &chunk) {
+		e.Offset = chunk.Offset
+	}
+	return e
 }
 
 func (e *ExtentError) Error() string { return fmt.Sprintf("extent %s: %v", e.ID, e.Cause) }

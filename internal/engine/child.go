@@ -64,6 +64,9 @@ type Child interface {
 	// OpenExtent hands over a memfd that holds a Parquet file; the child reads
 	// it under the id until CloseExtent. The caller keeps its own descriptor.
 	OpenExtent(ctx context.Context, id string, data *os.File) error
+	// OpenSparse is OpenExtent for an extent that is decrypted as it is read.
+	// filled hears after each request of the child that was met; it may evict.
+	OpenSparse(ctx context.Context, id string, s *Sparse, filled func(first, last int64)) error
 	// CloseExtent forgets an extent, at once or when the last statement that
 	// uses it has ended.
 	CloseExtent(ctx context.Context, id string) error
@@ -101,6 +104,9 @@ type Info struct {
 	PID         int
 	Version     string // DuckDB's version
 	Confinement Confinement
+	// DecryptOnRead says that OpenSparse works: it was tried at the start. When
+	// it does not, extents have to be handed over whole.
+	DecryptOnRead bool
 }
 
 // Confinement says which walls stand around a child.

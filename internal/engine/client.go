@@ -20,15 +20,18 @@ type client struct {
 	info    Info
 	log     *slog.Logger
 
+	ring *Ring
+
 	mu      sync.Mutex
+	sparse  map[string]uint32 // extents that are decrypted on read → index in the ring
 	next    uint64
 	pending map[uint64]chan Reply // nil once the child is gone
 	gone    chan struct{}         // the child will not answer any more
 	done    chan struct{}         // the process was waited for
 }
 
-func newClient(conn *Conn, log *slog.Logger) *client {
-	return &client{conn: conn, log: log, pending: make(map[uint64]chan Reply), gone: make(chan struct{}), done: make(chan struct{})}
+func newClient(conn *Conn, ring *Ring, log *slog.Logger) *client {
+	return &client{conn: conn, ring: ring, sparse: make(map[string]uint32), log: log, pending: make(map[uint64]chan Reply), gone: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (c *client) Info() Info            { return c.info }
@@ -55,6 +58,7 @@ func (c *client) fail() {
 		return
 	}
 	c.pending = nil
+	c.ring.Deny()
 	close(c.gone)
 }
 
@@ -62,6 +66,7 @@ func (c *client) fail() {
 func (c *client) ended(err error) {
 	c.fail()
 	c.conn.Close()
+	c.ring.Close()
 	c.log.Info("engine child ended", "pid", c.process.Pid, "error", err)
 	close(c.done)
 }
@@ -187,8 +192,36 @@ func (c *client) OpenExtent(ctx context.Context, id string, data *os.File) error
 	return err
 }
 
+func (c *client) OpenSparse(ctx context.Context, id string, s *Sparse, filled func(first, last int64)) error {
+	index := c.ring.Attach(s, filled)
+	data, words := s.Files()
+	about := &SparseInfo{Index: index, Shift: s.shift, Size: s.size}
+	c.mu.Lock()
+	c.sparse[id] = index
+	c.mu.Unlock()
+	_, err := c.call(ctx, Request{Op: OpOpen, Name: id, Sparse: about}, data, words)
+	if err != nil {
+		c.detach(id)
+	}
+	return err
+}
+
+// detach ends the child's asking for an extent.
+func (c *client) detach(id string) {
+	c.mu.Lock()
+	index, ok := c.sparse[id]
+	delete(c.sparse, id)
+	c.mu.Unlock()
+	if ok {
+		c.ring.Detach(index)
+	}
+}
+
 func (c *client) CloseExtent(ctx context.Context, id string) error {
+	// A statement that still runs may ask on: what it reads it has pinned, so
+	// nobody closes an extent under it.
 	_, err := c.call(ctx, Request{Op: OpClose, Name: id})
+	c.detach(id)
 	return err
 }
 

@@ -19,6 +19,9 @@ import (
 // startLimit is how long a child may take from exec to its first reply.
 const startLimit = 30 * time.Second
 
+// ringServers is how many requests for plaintext are met at a time.
+const ringServers = 2
+
 // firstUID is the first of the user ids children run under when we are root:
 // ids that no password file has, one for each child in turn, so that children
 // cannot touch each other either.
@@ -77,6 +80,11 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 		unix.Close(fds[0])
 		return nil, err
 	}
+	ring, err := NewRing(ringServers)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
 	path := p.Path
 	if path == "" {
 		path = "/proc/self/exe"
@@ -86,7 +94,7 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 		Stderr: p.Stderr, ExtraFiles: []*os.File{theirs},
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: cred, Setsid: true},
 	}
-	c := newClient(conn, p.log())
+	c := newClient(conn, ring, p.log())
 	started := make(chan error, 1)
 	go func() {
 		// The death signal follows the thread that forks, so that thread stays
@@ -104,6 +112,7 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 	}()
 	if err := <-started; err != nil {
 		conn.Close()
+		ring.Close()
 		return nil, fmt.Errorf("%w: %w", errStart, err)
 	}
 	theirs.Close()
@@ -111,7 +120,7 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 
 	startCtx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	reply, err := c.call(startCtx, Request{Op: OpStart, Config: &cfg})
+	reply, err := c.call(startCtx, Request{Op: OpStart, Config: &cfg}, ring.File())
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
@@ -124,6 +133,11 @@ func (p *Process) launch(ctx context.Context, cfg Config, cred *syscall.Credenti
 	}
 	if err := p.admit(ctx, c, cfg); err != nil {
 		return nil, err
+	}
+	if err := trySparse(startCtx, c); err != nil {
+		p.log().WarnContext(ctx, "engine child cannot decrypt on read, extents are decrypted whole", "error", err)
+	} else {
+		c.info.DecryptOnRead = true
 	}
 	return c, nil
 }

@@ -12,9 +12,9 @@ type Op string
 
 // The commands. Every request but Cancel gets exactly one reply.
 const (
-	OpStart  Op = "start"  // Config; first request, once
+	OpStart  Op = "start"  // Config, one file: the ring; first request, once
 	OpPing   Op = "ping"   //
-	OpOpen   Op = "open"   // Name = extent id, one file
+	OpOpen   Op = "open"   // Name = extent id, one file; with Sparse two: data, words
 	OpClose  Op = "close"  // Name = extent id
 	OpCreate Op = "create" // Name = buffer, Columns
 	OpAppend Op = "append" // Name = buffer, one file: an Arrow IPC stream
@@ -29,14 +29,22 @@ const (
 type Request struct {
 	ID      uint64
 	Op      Op
-	Name    string   `json:",omitempty"`
-	Target  uint64   `json:",omitempty"`
-	Config  *Config  `json:",omitempty"`
-	Columns []Column `json:",omitempty"`
-	Import  *Import  `json:",omitempty"`
-	SQL     string   `json:",omitempty"`
-	Params  []Param  `json:",omitempty"`
-	Extents []string `json:",omitempty"`
+	Name    string      `json:",omitempty"`
+	Target  uint64      `json:",omitempty"`
+	Config  *Config     `json:",omitempty"`
+	Columns []Column    `json:",omitempty"`
+	Import  *Import     `json:",omitempty"`
+	Sparse  *SparseInfo `json:",omitempty"`
+	SQL     string      `json:",omitempty"`
+	Params  []Param     `json:",omitempty"`
+	Extents []string    `json:",omitempty"`
+}
+
+// SparseInfo says how an extent that is decrypted on read is asked for.
+type SparseInfo struct {
+	Index uint32 // under which the ring knows it
+	Shift uint   // of the chunk size
+	Size  int64
 }
 
 // Reply is the answer to one request. The reply to a query comes after its

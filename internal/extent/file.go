@@ -59,6 +59,21 @@ func (f *File) Verify(ctx context.Context, dek envelope.DEK) error {
 	return r.CopyTo(ctx, io.Discard)
 }
 
+// ChunkError says that one chunk does not verify; it is aead.ErrAuthentication
+// to errors.Is. The other chunks are not concerned.
+type ChunkError struct {
+	ExtentID string
+	Index    int64
+	Offset   int64 // of the chunk's ciphertext in the file, in bytes
+}
+
+func (e *ChunkError) Error() string {
+	return fmt.Sprintf("chunk %d of extent %s, at offset %d of the file: %v", e.Index, e.ExtentID, e.Offset, aead.ErrAuthentication)
+}
+
+// Unwrap is aead.ErrAuthentication.
+func (e *ChunkError) Unwrap() error { return aead.ErrAuthentication }
+
 // Reader is the payload of an extent. Each read decrypts and verifies the
 // chunks it touches and no others; it keeps no plaintext. After the DEK is
 // wiped every read fails with aead.ErrWiped. It is safe for concurrent use.
@@ -69,6 +84,21 @@ type Reader struct {
 
 // Size is the length of the payload in bytes.
 func (r *Reader) Size() int64 { return r.h.Length }
+
+// ChunkSize is the unit in which the payload is verified, in bytes.
+func (r *Reader) ChunkSize() int { return r.h.ChunkSize }
+
+// Chunks gives the chunks first to last, verified, to use, one after the
+// other; each is valid until use returns.
+func (r *Reader) Chunks(first, last int64, use func(index int64, chunk []byte) error) error {
+	if first < 0 || first > last || last >= r.h.Chunks {
+		return fmt.Errorf("chunks %d to %d of extent %s, which has %d", first, last, r.h.ExtentID, r.h.Chunks)
+	}
+	return r.decrypt(first, last, func(chunk []byte) error {
+		defer func() { first++ }()
+		return use(first, chunk)
+	})
+}
 
 // Section is the opened section, nil when the extent has none.
 func (r *Reader) Section() ([]byte, error) {
@@ -143,9 +173,13 @@ func (r *Reader) decrypt(first, last int64, use func(chunk []byte) error) error 
 		return fmt.Errorf("extent %s: %w", r.h.ExtentID, err)
 	}
 	stride := r.h.ChunkSize + aead.TagSize
-	buf := make([]byte, min(last-first+1, ioChunks)*int64(stride))
-	plain := make([]byte, 0, r.h.ChunkSize)
-	defer func() { clear(plain[:cap(plain)]) }()
+	need := int(min(last-first+1, ioChunks)) * stride
+	b := takeBuffers(need, r.h.ChunkSize)
+	buf, plain := b.cipherText[:need], b.plain[:0]
+	defer func() {
+		clear(b.plain)
+		buffersPool.Put(b)
+	}()
 	for first <= last {
 		n := min(last-first+1, ioChunks)
 		off := int64(r.h.HeaderBytes) + first*int64(stride)
@@ -172,7 +206,8 @@ func (r *Reader) open(gcm cipher.AEAD, dst, one []byte, index int64) ([]byte, er
 	aad := chunkAAD(r.h.hash, uint32(index), index == r.h.Chunks-1)
 	plain, err := gcm.Open(dst, nonce(r.h.prefix, uint32(index)), one, aad)
 	if err != nil {
-		return dst, fmt.Errorf("chunk %d of extent %s: %w", index, r.h.ExtentID, aead.ErrAuthentication)
+		at := int64(r.h.HeaderBytes) + index*int64(r.h.ChunkSize+aead.TagSize)
+		return dst, &ChunkError{ExtentID: r.h.ExtentID, Index: index, Offset: at}
 	}
 	return plain, nil
 }

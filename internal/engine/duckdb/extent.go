@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/kustos-io/kustos/internal/engine"
 )
 
 // extents holds the memfds that were handed over. A descriptor is closed only
@@ -19,18 +21,34 @@ type extents struct {
 
 type extent struct {
 	file   *os.File
+	sparse bool // the read hook stands before it
 	users  int
 	closed bool // close when the last user has ended
 }
 
-func (e *extents) add(id string, f *os.File) error {
+// add takes files[0] over, the extent's memfd; of one that is decrypted on
+// read files[1] holds the words.
+func (e *extents) add(id string, files []*os.File, about *engine.SparseInfo) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ok := e.open[id]; ok {
 		return badCommand("extent is open already")
 	}
-	e.open[id] = &extent{file: f}
+	if about != nil {
+		if err := hook(files[0], files[1], *about); err != nil {
+			return badCommand("extent cannot be read through the hook: %v", err)
+		}
+	}
+	e.open[id] = &extent{file: files[0], sparse: about != nil}
 	return nil
+}
+
+func (x *extent) close() {
+	if x.sparse {
+		// An error is possible only for a file that was never added.
+		_ = unhook(x.file)
+	}
+	x.file.Close()
 }
 
 func (e *extents) remove(id string) error {
@@ -43,7 +61,7 @@ func (e *extents) remove(id string) error {
 	delete(e.open, id)
 	x.closed = true
 	if x.users == 0 {
-		x.file.Close()
+		x.close()
 	}
 	return nil
 }
@@ -71,7 +89,7 @@ func (e *extents) use(sql string, ids []string) (resolved string, release func()
 		defer e.mu.Unlock()
 		for _, x := range used {
 			if x.users--; x.users == 0 && x.closed {
-				x.file.Close()
+				x.close()
 			}
 		}
 	}

@@ -34,11 +34,18 @@ func Main(ctx context.Context) error {
 	defer conn.Close()
 
 	var start engine.Request
-	if _, err := conn.Receive(&start); err != nil {
+	files, err := conn.Receive(&start)
+	if err != nil {
 		return fmt.Errorf("first command: %w", err)
 	}
-	if start.Op != engine.OpStart || start.Config == nil {
+	for _, f := range files {
+		defer f.Close()
+	}
+	if start.Op != engine.OpStart || start.Config == nil || len(files) != 1 {
 		return errors.New("the first command must be start")
+	}
+	if err := hookRing(files[0]); err != nil {
+		return fmt.Errorf("ring: %w", err)
 	}
 	cfg := withDefaults(*start.Config)
 	var walls engine.Confinement

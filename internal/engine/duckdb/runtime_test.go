@@ -56,16 +56,23 @@ type site struct {
 
 func openSite(t testing.TB, dir string) *site {
 	t.Helper()
+	return openSiteWith(t, dir, func(*cluster.Config) {})
+}
+
+func openSiteWith(t testing.TB, dir string, change func(*cluster.Config)) *site {
+	t.Helper()
 	ctx := context.Background()
 	st, err := sqlstore.Open(ctx, filepath.Join(dir, "state.db"))
 	must(t, err)
 	platform, err := envelope.NewPlatform(ctx, st)
 	must(t, err)
 	s := &site{t: t, dir: dir, store: st, engine: &watched{Process: engine.Process{Stderr: os.Stderr, Log: slog.New(slog.DiscardHandler)}}}
-	s.r, err = cluster.Open(ctx, cluster.Config{
+	cfg := cluster.Config{
 		Dir: dir, Store: st, Engine: s.engine, Wrappers: envelope.Wrappers{Platform: platform},
 		EngineConfig: engine.Config{MemoryLimit: 256 << 20, Threads: 2, Prelude: []string{"CREATE MACRO twice(x) AS x * 2"}},
-	})
+	}
+	change(&cfg)
+	s.r, err = cluster.Open(ctx, cfg)
 	must(t, err)
 	t.Cleanup(s.close)
 	must(t, s.r.StartAll(ctx))
@@ -80,8 +87,14 @@ func (s *site) close() {
 // newSite makes a running cluster with database db and table E of every type.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	ctx := context.Background()
 	s := openSite(t, t.TempDir())
+	s.create(t)
+	return s
+}
+
+func (s *site) create(t testing.TB) {
+	t.Helper()
+	ctx := context.Background()
 	must(t, s.store.Update(ctx, func(tx store.Tx) error {
 		return s.r.Create(ctx, tx, cluster.Spec{ID: testCluster, Name: "demo", URI: "https://demo.westeurope.kusto.windows.net"})
 	}))
@@ -89,7 +102,6 @@ func newSite(t testing.TB) *site {
 	must(t, s.r.CreateDatabase(ctx, testCluster, catalog.Database{Name: "db"}))
 	_, err := s.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: "E", Columns: columnsOf(everyType...)})
 	must(t, err)
-	return s
 }
 
 func columnsOf(types ...catalog.Type) []catalog.Column {

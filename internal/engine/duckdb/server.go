@@ -108,6 +108,9 @@ func (s *server) do(ctx context.Context, req *engine.Request, files []*os.File) 
 	want := map[engine.Op]int{
 		engine.OpOpen: 1, engine.OpAppend: 1, engine.OpQuery: 1, engine.OpExport: 1, engine.OpImport: 2,
 	}[req.Op]
+	if req.Sparse != nil && req.Op == engine.OpOpen {
+		want = 2
+	}
 	defer func() {
 		for _, f := range files {
 			f.Close()
@@ -120,8 +123,8 @@ func (s *server) do(ctx context.Context, req *engine.Request, files []*os.File) 
 	case engine.OpPing:
 		return 0, nil
 	case engine.OpOpen:
-		if err = s.extents.add(req.Name, files[0]); err == nil {
-			files = nil
+		if err = s.extents.add(req.Name, files, req.Sparse); err == nil {
+			files = files[1:]
 		}
 		return 0, err
 	case engine.OpClose:

@@ -109,7 +109,10 @@ func TestChildEndsWithItsParent(t *testing.T) {
 	theirs.Close()
 	conn, err := engine.NewConn(fds[0])
 	must(t, err)
-	must(t, conn.Send(&engine.Request{ID: 1, Op: engine.OpStart, Config: &engine.Config{}}))
+	ring, err := engine.NewRing(1)
+	must(t, err)
+	defer ring.Close()
+	must(t, conn.Send(&engine.Request{ID: 1, Op: engine.OpStart, Config: &engine.Config{}}, ring.File()))
 	var reply engine.Reply
 	_, err = conn.Receive(&reply)
 	must(t, err)

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// trial is a source over a Parquet file of our own. Chunks from refuse on do
+// not verify.
+type trial struct {
+	file   *os.File
+	size   int64
+	refuse int64
+}
+
+const trialChunk = 4 << 10
+
+var errTrial = errors.New("chunk that was made to fail")
+
+func (t *trial) Size() int64    { return t.size }
+func (t *trial) ChunkSize() int { return trialChunk }
+
+func (t *trial) Chunks(first, last int64, use func(int64, []byte) error) error {
+	buf := make([]byte, trialChunk)
+	for i := first; i <= last; i++ {
+		if i >= t.refuse {
+			return errTrial
+		}
+		n, err := t.file.ReadAt(buf, i*trialChunk)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if err := use(i, buf[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trySparse finds out whether decrypting on read works in this child: the read
+// hook depends on how the binary was linked and on how DuckDB reads files. Cold
+// chunks must be filled, evicted ones filled again, and one that does not
+// verify must be an error. Otherwise a hole would be read as zeros.
+func trySparse(ctx context.Context, c Child) error {
+	const rows = 4096
+	out, err := NewMemfd("trial")
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	export := Statement{SQL: fmt.Sprintf("SELECT range::BIGINT AS c1, hash(range) AS c2 FROM range(%d)", rows)}
+	if _, err := c.Export(ctx, export, out); err != nil {
+		return fmt.Errorf("try decrypting on read: %w", err)
+	}
+	info, err := out.Stat()
+	if err != nil {
+		return fmt.Errorf("try decrypting on read: %w", err)
+	}
+	source := &trial{file: out, size: info.Size(), refuse: info.Size()}
+	s, err := NewSparse(source)
+	if err != nil {
+		return fmt.Errorf("try decrypting on read: %w", err)
+	}
+	defer s.Close()
+	const id = "trial"
+	if err := c.OpenSparse(ctx, id, s, nil); err != nil {
+		return fmt.Errorf("try decrypting on read: %w", err)
+	}
+	defer c.CloseExtent(context.WithoutCancel(ctx), id)
+	for _, when := range []string{"cold", "evicted"} {
+		before := s.Decrypted()
+		if err := askTrial(ctx, c, id, rows); err != nil {
+			return fmt.Errorf("try decrypting on read, %s: %w", when, err)
+		}
+		if s.Decrypted() == before {
+			return errors.New("try decrypting on read: nothing was asked for")
+		}
+		if _, err := s.Evict(1, 0); err != nil {
+			return fmt.Errorf("try decrypting on read: %w", err)
+		}
+	}
+	source.refuse = 1 // everything but the first chunk
+	var fault *Fault
+	if err := askTrial(ctx, c, id, rows); !errors.As(err, &fault) || fault.Kind != BadData {
+		return fmt.Errorf("try decrypting on read: a chunk that does not verify gave %v", err)
+	}
+	return nil
+}
+
+// askTrial checks the number and the sum of the rows.
+func askTrial(ctx context.Context, c Child, id string, rows int64) error {
+	result, err := c.Query(ctx, Statement{
+		SQL:     fmt.Sprintf("SELECT 1 FROM read_parquet(['{{extent:%s}}']) HAVING count(DISTINCT c2) = %d AND sum(c1) = %d", id, rows, rows*(rows-1)/2),
+		Extents: []string{id},
+	})
+	if err != nil {
+		return err
+	}
+	defer result.Close()
+	var n int64
+	for result.Next() {
+		n += result.RecordBatch().NumRows()
+	}
+	if err := result.Err(); err != nil {
+		return err
+	}
+	if n != 1 {
+		return errors.New("wrong answer")
+	}
+	return nil
+}
