@@ -24,8 +24,8 @@ type clusterListener struct {
 	server *http.Server
 }
 
-// OpenCluster opens the loopback listener of a cluster whose data plane host
-// is host. Requests are served as if they had been sent to that host. A
+// OpenCluster opens the loopback listener, on 127.0.0.1 and ::1, of a cluster
+// whose data plane host is host. Requests are served as if they had been sent to that host. A
 // cluster that has a listener keeps it.
 func (s *Server) OpenCluster(name, host string) (ClusterEndpoint, error) {
 	s.mu.Lock()
@@ -45,10 +45,19 @@ func (s *Server) OpenCluster(name, host string) (ClusterEndpoint, error) {
 		s.planes.Kusto.ServeHTTP(w, r)
 	}))
 	s.clusters[host] = c
-	go func() {
-		err := c.server.Serve(tls.NewListener(l, s.tlsConfig(hostLocalhost, isLoopback)))
-		s.log.Debug("cluster listener ended", "cluster", name, "error", err)
-	}()
+	listeners := []net.Listener{l}
+	// The same port on ::1, where the machine has it: localhost may mean either.
+	if six, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port)); err == nil {
+		listeners = append(listeners, six)
+	} else {
+		s.log.Info("no IPv6 loopback listener for a cluster", "cluster", name, "error", err)
+	}
+	for _, l := range listeners {
+		go func() {
+			err := c.server.Serve(tls.NewListener(l, s.tlsConfig(hostLocalhost, isLoopback)))
+			s.log.Debug("cluster listener ended", "cluster", name, "error", err)
+		}()
+	}
 	return c.ClusterEndpoint, nil
 }
 

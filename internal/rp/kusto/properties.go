@@ -54,7 +54,8 @@ func clusterProperties() []property {
 		{name: "allowedFqdnList", since: v20210827, access: writable, unset: "[]", check: checkStrings},
 		{name: "publicNetworkAccess", since: v20210827, access: writable, unset: `"Enabled"`, check: chain(checkEnum("Enabled", "Disabled", "SecuredByPerimeter"), allowOnly(`"Enabled"`, "the data plane has no network rules"))},
 		{name: "allowedIpRangeList", since: v20210827, access: writable, unset: "[]", check: chain(checkRanges, allowOnly("[]", "the data plane has no network rules"))},
-		{name: "publicIPType", since: v20220201, access: writable, unset: `"IPv4"`, check: chain(checkEnum("IPv4", "DualStack"), allowOnly(`"IPv4"`, "a cluster has no public address"))},
+		// Every cluster's listener answers on both families, so DualStack is true and IPv4 a label.
+		{name: "publicIPType", since: v20220201, access: writable, unset: `"IPv4"`, check: checkEnum("IPv4", "DualStack")},
 		{name: "virtualClusterGraduationProperties", since: v20220201, access: createOnly, unset: "null", check: chain(checkString, allowOnly(`""`, "there are no virtual clusters"))},
 		{name: "privateEndpointConnections", since: v20220201, access: readOnly, unset: "[]"},
 		{name: "migrationCluster", since: v20230502, access: readOnly, unset: "null"},
