@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -221,14 +223,20 @@ func TestKQLFunctions(t *testing.T) {
 			return
 		}
 		calls++
+		if len(args) == 2 && calls%3 != 0 || len(args) == 3 && calls%16 != 0 {
+			return // there are many of these; the compiler has seen them all
+		}
 		if _, err := m.Query(t.Context(), p.Results[0], f.Tables); err != nil && !outOfRange(err) && !told[name+err.Error()[:min(40, len(err.Error()))]] {
 			told[name+err.Error()[:min(40, len(err.Error()))]] = true
 			t.Errorf("%s: %v\n%s", text, err, p.Results[0].SQL)
 		}
 	}
-	for name, source := range functions() {
+	all := functions()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		source := all[name]
 		for _, a := range samples {
 			try(name, source, a)
+			try(name, source, "toscalar(T | project "+a+")")
 			for _, b := range samples {
 				try(name, source, a, b)
 				for _, c := range samples {

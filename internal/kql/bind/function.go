@@ -93,9 +93,7 @@ func (b *Binder) argument(n ast.Node, p ast.Param, given *ast.Named, s, defined 
 				return Errorf(given, CodeType, "the table for parameter '%s' has no column %s", p.Name, c)
 			}
 		}
-		if !p.Any && len(rel.Columns) != len(p.Columns) {
-			return Errorf(given, CodeUnsupported, "the table for parameter '%s' has more columns than the parameter lists, which is not supported", p.Name)
-		}
+		// Columns beyond those listed stay visible in the function.
 		s.Rel(p.Name, rel)
 		return nil
 	}

@@ -112,6 +112,9 @@ func aggregateTable() map[string]Aggregate {
 			m[a.conditional] = a.aggregate(a.conditional, true)
 		}
 	}
+	for _, n := range []string{"covariance", "covariancep"} {
+		m[n], m[n+"if"] = covariance(n, n, 2), covariance(n+"if", n, 3)
+	}
 	m["count"] = Aggregate{Name: "count", Prefix: "count", Bind: bindCount}
 	m["countif"] = Aggregate{Name: "countif", Prefix: "countif", Bind: func(args []plan.Expr) (plan.Agg, error) {
 		if len(args) != 1 || args[0].Type() != types.Bool {
@@ -185,4 +188,22 @@ func (m measure) canonical() string {
 		return "count_distinct"
 	}
 	return m.name
+}
+
+// covariance is an aggregate over two expressions, with a predicate when it takes three arguments.
+func covariance(name, f string, params int) Aggregate {
+	return Aggregate{Name: name, Prefix: name, Bind: func(args []plan.Expr) (plan.Agg, error) {
+		if len(args) != params {
+			return plan.Agg{}, fmt.Errorf("%s(): the function does not take %d arguments", name, len(args))
+		}
+		in, err := coerceAll(name, "n n b?", args)
+		if err != nil {
+			return plan.Agg{}, err
+		}
+		a := plan.Agg{Func: f, Typ: types.Real, Args: in[:2]}
+		if params == 3 {
+			a.Filter = in[2]
+		}
+		return a, nil
+	}}
 }

@@ -43,7 +43,7 @@ func mathFunctions() []Scalar {
 			}
 			return call("round", r, a...), nil
 		}),
-		fn("pow", First, "n n", r), fn("atan2", Default, "n n", r),
+		fn("pow", First, "n n", r), fn("atan2", Default, "n n", r), fn("gamma", First, "n", r), fn("loggamma", First, "n", r),
 		fn("sign", Default, "n", r), fn("cot", Default, "n", r), fn("degrees", Default, "n", r), fn("radians", Default, "n", r),
 		fn("isnan", Default, "n", b), fn("isinf", Default, "n", b), fn("isfinite", Default, "n", b),
 		custom("pi", Default, "", func(Context, []plan.Expr) (plan.Expr, error) { return plan.Real(math.Pi), nil }),

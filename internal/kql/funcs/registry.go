@@ -51,7 +51,7 @@ func Names() []string {
 	return out
 }
 
-var scalars = merge(stringFunctions(), mathFunctions(), timeFunctions(), conversionFunctions(), dynamicFunctions(), conditionalFunctions(), hashFunctions())
+var scalars = merge(stringFunctions(), mathFunctions(), timeFunctions(), conversionFunctions(), dynamicFunctions(), conditionalFunctions(), hashFunctions(), seriesFunctions(), ipv4Functions())
 
 func merge(lists ...[]Scalar) map[string]Scalar {
 	m := map[string]Scalar{}

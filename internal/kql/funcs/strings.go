@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/kustos-io/kustos/internal/kql/plan"
@@ -88,6 +89,8 @@ func stringFunctions() []Scalar {
 			}
 			return call("strrep", s, a...), nil
 		}),
+		custom("replace_strings", Default, "s d d", bindReplaceStrings),
+		fn("base64_encode_fromguid", Default, "g", s), fn("base64_decode_toguid", Default, "s", types.GUID),
 		fn("base64_encode_tostring", Default, "s", s),
 		op("base64_encodestring", Default, "s", s, "base64_encode_tostring"),
 		fn("base64_decode_tostring", Default, "s", s),
@@ -140,6 +143,29 @@ func bindExtract(_ Context, args []plan.Expr) (plan.Expr, error) {
 	c.Number = g
 	if len(args) == 4 {
 		return Convert(c, args[3].Type())
+	}
+	return c, nil
+}
+
+// bindReplaceStrings takes constant arrays: each text is replaced in turn, and what was replaced is left alone by those
+// that follow.
+func bindReplaceStrings(_ Context, a []plan.Expr) (plan.Expr, error) {
+	c := call("replace_strings", types.String, a[0])
+	var lists [2][]string
+	for i := range lists {
+		l, ok := a[i+1].(*plan.Lit)
+		if !ok || l.Null || json.Unmarshal([]byte(l.Text), &lists[i]) != nil {
+			return nil, fmt.Errorf("replace_strings(): argument %d is expected to be a constant array of strings", i+2)
+		}
+	}
+	if len(lists[0]) != len(lists[1]) || len(lists[0]) == 0 || len(lists[0]) > 32 {
+		return nil, fmt.Errorf("replace_strings(): the arrays are expected to have the same length, at most 32")
+	}
+	for i := range lists[0] {
+		if lists[0][i] == "" {
+			return nil, fmt.Errorf("replace_strings(): an empty text cannot be replaced")
+		}
+		c.Args = append(c.Args, plan.Text(lists[0][i]), plan.Text(lists[1][i]))
 	}
 	return c, nil
 }

@@ -55,6 +55,11 @@ func mvExpand(b *bind.Binder, s *bind.Scope, op *ast.MvExpand, in *plan.Rel) (*p
 		}
 		seen[c.Name] = true
 		names.Take(c.Name)
+		if _, column := v.(*plan.Col); !column {
+			id := b.NewID()
+			row.Rel.Node = &plan.Extend{In: row.Rel.Node, Items: []plan.Item{{ID: id, Typ: types.Dynamic, Expr: v}}}
+			v = &plan.Col{ID: id, Typ: types.Dynamic}
+		}
 		e.Items = append(e.Items, plan.ExpandItem{ID: c.ID, X: v})
 		if item.To != types.Invalid && item.To != types.Dynamic {
 			x, err := funcs.Convert(&plan.Col{ID: c.ID, Typ: types.Dynamic}, item.To)

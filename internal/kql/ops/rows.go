@@ -138,12 +138,12 @@ func getSchema(b *bind.Binder, in *plan.Rel) (*plan.Rel, error) {
 		out.Columns = append(out.Columns, plan.Column{ID: id, Name: name, Type: t})
 	}
 	add("ColumnName", types.String)
-	add("ColumnOrdinal", types.Int)
+	add("ColumnOrdinal", types.Long)
 	add("DataType", types.String)
 	add("ColumnType", types.String)
-	out.Order = []plan.Key{{Col: out.Columns[1].ID, Typ: types.Int}}
+	out.Order = []plan.Key{{Col: out.Columns[1].ID, Typ: types.Long}}
 	for i, c := range in.Columns {
-		v.Rows = append(v.Rows, []plan.Expr{plan.Text(c.Name), &plan.Lit{Typ: types.Int, Int: int64(i)}, plan.Text(c.Type.NetName()), plan.Text(c.Type.String())})
+		v.Rows = append(v.Rows, []plan.Expr{plan.Text(c.Name), plan.Long(int64(i)), plan.Text(c.Type.NetName()), plan.Text(c.Type.String())})
 	}
 	return out, nil
 }

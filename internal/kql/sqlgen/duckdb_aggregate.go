@@ -76,6 +76,10 @@ func (d DuckDB) Aggregate(g *Generator, a plan.Agg) (string, error) {
 		return "coalesce(" + simple("var_samp") + ", 0)", nil
 	case "variancep":
 		return "coalesce(" + simple("var_pop") + ", 0)", nil
+	case "covariance":
+		return "coalesce(covar_samp(" + x + ", " + args[1] + ")" + where("") + ", 0)", nil
+	case "covariancep":
+		return "coalesce(covar_pop(" + x + ", " + args[1] + ")" + where("") + ", 0)", nil
 	case "binary_all_and":
 		return simple("bit_and"), nil
 	case "binary_all_or":

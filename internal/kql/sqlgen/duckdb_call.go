@@ -46,6 +46,9 @@ func (d DuckDB) Call(g *Generator, c *plan.Call) (string, error) {
 	if s, ok := d.numeric(c, args); ok {
 		return s, nil
 	}
+	if s, ok := series(c.Op, args); ok {
+		return s, nil
+	}
 	if s, ok := d.collection(g, c, args); ok {
 		return s, nil
 	}
@@ -204,6 +207,15 @@ func (d DuckDB) collection(g *Generator, c *plan.Call, a []string) (string, bool
 		return "('[' || " + strings.Join(a, " || ',' || ") + " || ']')", true
 	case "bag_pack", "bag_pack.present":
 		return bag(c.Op, a), true
+	case "unicode_codepoints_to_string":
+		for i := range a {
+			a[i] = "kq_characters(" + a[i] + ")"
+		}
+		return "(" + strings.Join(a, " || ") + ")", true
+	case "replace_strings":
+		return replaceEach(a), true
+	case "isnotnull.key":
+		return d.hasKey(g, c, a[0]), true
 	case "bag_merge":
 		return merge(a), true
 	case "array_concat", "set_union":

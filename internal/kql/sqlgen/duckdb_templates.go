@@ -45,7 +45,7 @@ var templates = map[string]string{
 	"startofday":   "kq_startofday({0}, {1})", "startofweek": "kq_startofweek({0}, {1})", "startofmonth": "kq_startofmonth({0}, {1})", "startofyear": "kq_startofyear({0}, {1})",
 	"endofday": "(kq_startofday({0}, {1} + 1) - 1)", "endofweek": "(kq_startofweek({0}, {1} + 1) - 1)",
 	"endofmonth": "(kq_startofmonth({0}, {1} + 1) - 1)", "endofyear": "(kq_startofyear({0}, {1} + 1) - 1)",
-	"make_datetime": "kq_range(kq_ticks(TRY(make_timestamp({0}, {1}, {2}, {3}, {4}, 0))) + CASE WHEN {5} >= 0 AND {5} < 60 THEN TRY_CAST(round({5} * 10000000) AS BIGINT) END)",
+	"make_datetime": "kq_range(kq_ticks(kq_day({0}, {1}, {2})) + kq_minutes({3}, {4}) + CASE WHEN {5} >= 0 AND {5} < 60 THEN TRY_CAST(round({5} * 10000000) AS BIGINT) END)",
 	"make_timespan": "({0} * 864000000000 + {1} * 36000000000 + {2} * 600000000 + TRY_CAST(round({3} * 10000000) AS BIGINT))",
 	"unixtime":      "kq_range({0} * {1} + 621355968000000000)", "unixtime.real": "kq_range(TRY_CAST(round({0} * {1}) AS BIGINT) + 621355968000000000)",
 	"unixtime.nano": "kq_range({0} // 100 + 621355968000000000)",
@@ -72,4 +72,25 @@ var templates = map[string]string{
 	"strcat_array":    "coalesce(array_to_string(list_transform(kq_list({0}), lambda e: kq_dynamic_text(e)), {1}), '')",
 	"zip":             "kq_array(list_transform(range(1, greatest(len(kq_list({0})), len(kq_list({1}))) + 1), lambda i: [kq_list({0})[i], kq_list({1})[i]]))",
 	"repeat":          "kq_array(list_transform(range({1}), lambda i: CAST({0} AS JSON)))",
+
+	"gamma":    "CASE WHEN {0} > 0 AND {0} < 171 THEN gamma({0}) END",
+	"loggamma": "CASE WHEN {0} > 0 THEN lgamma({0}) END",
+
+	"bag_zip":   "kq_bag_zip({0}, {1})",
+	"array_iff": "kq_array(list_transform(range(1, len(kq_list({0})) + 1), lambda i: CASE WHEN kq_dynamic_bool(CAST(kq_list({0})[i] AS VARCHAR)) THEN kq_list({1})[i] ELSE kq_list({2})[i] END))",
+
+	"array_rotate_left": "kq_rotate({0}, {1})", "array_rotate_right": "kq_rotate({0}, -({1}))",
+	"array_shift_left": "kq_shift({0}, {1}, {2})", "array_shift_right": "kq_shift({0}, -({1}), {2})",
+	"array_sort_asc": "kq_sort({0}, 'ASC', {1})", "array_sort_desc": "kq_sort({0}, 'DESC', {1})",
+	"base64_decode_toarray": "kq_base64_bytes({0})", "base64_encode_fromarray": "kq_bytes_base64({0})",
+	"base64_encode_fromguid": "kq_guid_base64({0})", "base64_decode_toguid": "kq_base64_guid({0})",
+
+	"series.constant": "kq_array(list_transform(kq_list({1}), lambda e: {0}))",
+
+	"parse_ipv4": "kq_masked(kq_ip({0}), kq_prefix({0}))", "parse_ipv4_mask": "kq_masked(kq_ip({0}), least(kq_prefix({0}), {1}))",
+	"ipv4_is_private":     "kq_private(kq_ip({0}))",
+	"ipv4_netmask_suffix": "CASE WHEN kq_ip({0}) IS NOT NULL THEN kq_prefix({0}) END",
+	"ipv4_is_in_range":    "(kq_masked(kq_ip({0}), kq_prefix({1})) = kq_masked(kq_ip({1}), kq_prefix({1})))",
+	"ipv4_is_match":       "(kq_ip_difference({0}, {1}, {2}) = 0)",
+	"ipv4_compare":        "kq_ip_difference({0}, {1}, {2})",
 }

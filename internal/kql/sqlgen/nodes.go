@@ -10,7 +10,10 @@ import (
 
 // node writes a relational node as a SELECT.
 func (g *Generator) node(n plan.Node) (string, error) {
+	outer := g.reads
+	g.reads = nil
 	s, err := g.write(n)
+	g.reads = outer
 	if err != nil {
 		return "", err
 	}
@@ -29,30 +32,21 @@ func (g *Generator) write(n plan.Node) (string, error) {
 	case *plan.Range:
 		return g.d.Range(g, n)
 	case *plan.Project:
-		items, err := g.items(n.Items)
-		if err != nil {
-			return "", err
-		}
-		if len(items) == 0 {
-			items = []string{"1 AS none"}
-		}
-		sql := "SELECT " + strings.Join(items, ", ")
-		if n.In == nil {
-			return sql, nil
-		}
-		return g.from(sql, n.In)
+		return g.project(n)
 	case *plan.Extend:
-		items, err := g.items(n.Items)
+		var items []string
+		shared, err := g.frame(func() (err error) { items, err = g.items(n.Items); return err })
 		if err != nil {
 			return "", err
 		}
-		return g.from("SELECT *, "+strings.Join(items, ", "), n.In)
+		return g.from("SELECT t.*, "+strings.Join(items, ", "), n.In, shared...)
 	case *plan.Filter:
-		in, err := g.from("SELECT *", n.In)
+		var pred string
+		shared, err := g.frame(func() (err error) { pred, err = g.d.Predicate(g, n.Pred); return err })
 		if err != nil {
 			return "", err
 		}
-		pred, err := g.d.Predicate(g, n.Pred)
+		in, err := g.from("SELECT t.*", n.In, shared...)
 		return in + " WHERE " + pred, err
 	case *plan.Aggregate:
 		return g.aggregate(n)
@@ -94,14 +88,20 @@ func (g *Generator) write(n plan.Node) (string, error) {
 		return in + " QUALIFY row_number() OVER (" + over + ") = 1", nil
 	case *plan.Window:
 		items := make([]string, len(n.Items))
-		for i, w := range n.Items {
-			s, err := g.d.Window(g, w)
-			if err != nil {
-				return "", err
+		shared, err := g.frame(func() error {
+			for i, w := range n.Items {
+				s, err := g.d.Window(g, w)
+				if err != nil {
+					return err
+				}
+				items[i] = s + " AS " + Name(w.ID)
 			}
-			items[i] = s + " AS " + Name(w.ID)
+			return nil
+		})
+		if err != nil {
+			return "", err
 		}
-		return g.from("SELECT *, "+strings.Join(items, ", "), n.In)
+		return g.from("SELECT t.*, "+strings.Join(items, ", "), n.In, shared...)
 	case *plan.Expand:
 		in, err := g.node(n.In)
 		if err != nil {
@@ -115,9 +115,39 @@ func (g *Generator) write(n plan.Node) (string, error) {
 	return "", errorf("BUG: a plan node of unknown kind %T", n)
 }
 
-func (g *Generator) from(sel string, in plan.Node) (string, error) {
+// from adds the input t, and beside it the one-row tables of the subqueries that sel reads.
+func (g *Generator) from(sel string, in plan.Node, shared ...string) (string, error) {
 	s, err := g.node(in)
-	return sel + " FROM (" + s + ") AS t", err
+	return sel + " FROM " + strings.Join(append([]string{"(" + s + ") AS t"}, shared...), ", "), err
+}
+
+// frame runs what writes the expressions of one SELECT and tells which subqueries they read; inside it a subquery is
+// written as a column, because an engine does not take one everywhere.
+func (g *Generator) frame(write func() error) ([]string, error) {
+	outer := g.reads
+	g.reads = &[]string{}
+	defer func() { g.reads = outer }()
+	err := write()
+	return *g.reads, err
+}
+
+func (g *Generator) project(n *plan.Project) (string, error) {
+	var items []string
+	shared, err := g.frame(func() (err error) { items, err = g.items(n.Items); return err })
+	if err != nil {
+		return "", err
+	}
+	if len(items) == 0 {
+		items = []string{"1 AS none"}
+	}
+	sql := "SELECT " + strings.Join(items, ", ")
+	switch {
+	case n.In != nil:
+		return g.from(sql, n.In, shared...)
+	case len(shared) > 0:
+		return sql + " FROM " + strings.Join(shared, ", "), nil
+	}
+	return sql, nil
 }
 
 func (g *Generator) items(list []plan.Item) ([]string, error) {
@@ -179,20 +209,41 @@ func (g *Generator) valuesTable(v *plan.Values) (string, error) {
 }
 
 func (g *Generator) aggregate(a *plan.Aggregate) (string, error) {
-	keys, err := g.items(a.Keys)
+	var items, outs []string
+	packed := false
+	shared, err := g.frame(func() (err error) { items, outs, packed, err = g.aggregates(a); return err })
 	if err != nil {
 		return "", err
 	}
-	items := append([]string(nil), keys...)
-	var outs []string
+	sql, err := g.from("SELECT "+strings.Join(items, ", "), a.In, shared...)
+	if err != nil {
+		return "", err
+	}
+	if len(a.Keys) > 0 {
+		place := make([]string, len(a.Keys))
+		for i := range a.Keys {
+			place[i] = strconv.Itoa(i + 1)
+		}
+		sql += " GROUP BY " + strings.Join(place, ", ")
+	}
+	if packed {
+		sql = "SELECT " + strings.Join(outs, ", ") + " FROM (" + sql + ") AS t"
+	}
+	return sql, nil
+}
+
+// aggregates writes the keys and aggregates, and the outputs of a SELECT around them, which is needed when one is packed.
+func (g *Generator) aggregates(a *plan.Aggregate) (items, outs []string, packed bool, err error) {
+	if items, err = g.items(a.Keys); err != nil {
+		return nil, nil, false, err
+	}
 	for _, k := range a.Keys {
 		outs = append(outs, Name(k.ID))
 	}
-	packed := false
 	for _, f := range a.Aggs {
 		s, err := g.d.Aggregate(g, f)
 		if err != nil {
-			return "", err
+			return nil, nil, false, err
 		}
 		if len(f.Outs) == 0 {
 			items = append(items, "CAST("+s+" AS "+g.d.Type(f.Typ)+") AS "+Name(f.ID))
@@ -209,21 +260,7 @@ func (g *Generator) aggregate(a *plan.Aggregate) (string, error) {
 			outs = append(outs, x+" AS "+Name(o.ID))
 		}
 	}
-	sql, err := g.from("SELECT "+strings.Join(items, ", "), a.In)
-	if err != nil {
-		return "", err
-	}
-	if len(a.Keys) > 0 {
-		place := make([]string, len(a.Keys))
-		for i := range a.Keys {
-			place[i] = strconv.Itoa(i + 1)
-		}
-		sql += " GROUP BY " + strings.Join(place, ", ")
-	}
-	if packed {
-		sql = "SELECT " + strings.Join(outs, ", ") + " FROM (" + sql + ") AS t"
-	}
-	return sql, nil
+	return items, outs, packed, nil
 }
 
 func (g *Generator) join(j *plan.Join) (string, error) {

@@ -30,6 +30,8 @@ var macros = [...]string{
 	`kq_startofmonth(t, n) AS kq_range(kq_ticks(date_trunc('month', kq_time(t)) + to_months(CAST(n AS INTEGER))))`,
 	`kq_startofyear(t, n) AS kq_range(kq_ticks(date_trunc('year', kq_time(t)) + to_months(CAST(n * 12 AS INTEGER))))`,
 	`kq_addmonths(t, n) AS kq_range(kq_ticks(kq_time(t) + to_months(CAST(n AS INTEGER))) + t % 10)`,
+	`kq_day(y, m, d) AS CASE WHEN y BETWEEN 1 AND 9999 AND m BETWEEN 1 AND 12 AND d BETWEEN 1 AND 31 THEN TRY_CAST(lpad(CAST(y AS VARCHAR), 4, '0') || '-' || CAST(m AS VARCHAR) || '-' || CAST(d AS VARCHAR) AS TIMESTAMP) END`,
+	`kq_minutes(h, m) AS CASE WHEN h BETWEEN 0 AND 23 AND m BETWEEN 0 AND 59 THEN h * 36000000000 + m * 600000000 END`,
 	`kq_pad(n, w) AS lpad(CAST(n AS VARCHAR), w, '0')`,
 
 	// Text of values.
@@ -99,6 +101,47 @@ var macros = [...]string{
 	`kq_countof(s, x) AS CASE WHEN x = '' THEN 0 ELSE len(list_filter(range(1, length(s) - length(x) + 2), lambda i: substring(s, i, length(x)) = x)) END`,
 	`kq_split(s, d) AS CASE WHEN d = '' THEN [s] ELSE string_split(s, d) END`,
 	`kq_split_at(s, d, i) AS CASE WHEN i < 0 OR i >= len(kq_split(s, d)) THEN '[]' ELSE kq_array([kq_split(s, d)[i + 1]]) END`,
-	`kq_base64_text(s) AS coalesce(TRY(decode(from_base64(s))), '')`,
+	`kq_base64_text(s) AS list_transform([s], lambda x: coalesce(TRY(decode(from_base64(x))), ''))[1]`,
 	`kq_hex(x, n) AS CASE WHEN length(hex(x)) < n THEN lpad(lower(hex(x)), CAST(n AS INTEGER), '0') ELSE lower(hex(x)) END`,
+
+	// Arrays and bags, second part.
+	`kq_array_text(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN j END`,
+	`kq_rotated(l, n) AS list_concat(list_slice(l, n + 1, len(l)), list_slice(l, 1, n))`,
+	`kq_rotate(j, n) AS CASE WHEN json_type(j) = 'ARRAY' AND json_array_length(j) > 0 THEN kq_array(kq_rotated(kq_list(j), kq_mod(n, CAST(json_array_length(j) AS BIGINT)))) ELSE kq_array(kq_list(j)) END`,
+	`kq_shifted(l, n, v) AS list_transform(range(1, len(l) + 1), lambda i: CASE WHEN i + n BETWEEN 1 AND len(l) THEN l[i + n] ELSE v END)`,
+	`kq_shift(j, n, v) AS kq_array(kq_shifted(kq_list(j), n, CAST(v AS JSON)))`,
+	`kq_some(l) AS list_filter(l, lambda e: e IS NOT NULL)`,
+	`kq_nothing(l) AS list_filter(l, lambda e: e IS NULL)`,
+	`kq_comparable(l) AS list_transform(l, lambda e: struct_pack(n := kq_dynamic_number(CAST(e AS VARCHAR)), s := kq_dynamic_text(CAST(e AS VARCHAR)), v := e))`,
+	`kq_in_order(l, way) AS list_transform(list_sort(kq_comparable(kq_some(l)), way), lambda e: e.v)`,
+	`kq_sort(j, way, last) AS CASE WHEN last THEN kq_array(list_concat(kq_in_order(kq_list(j), way), kq_nothing(kq_list(j)))) ELSE kq_array(list_concat(kq_nothing(kq_list(j)), kq_in_order(kq_list(j), way))) END`,
+	`kq_zipped(k, v) AS list_transform(list_filter(range(1, len(k) + 1), lambda i: json_type(k[i]) = 'VARCHAR'), lambda i: CAST(k[i] AS VARCHAR) || ':' || coalesce(CAST(v[i] AS VARCHAR), 'null'))`,
+	`kq_bag_zip(k, v) AS CASE WHEN json_type(k) = 'ARRAY' THEN '{' || coalesce(array_to_string(kq_zipped(kq_list(k), coalesce(kq_list(v), [])), ','), '') || '}' END`,
+	`kq_character(n) AS CASE WHEN n BETWEEN 1 AND 55295 OR n BETWEEN 57344 AND 1114111 THEN chr(n) END`,
+	`kq_characters(j) AS coalesce(array_to_string(list_transform(kq_list(j), lambda e: kq_character(TRY_CAST(CAST(e AS VARCHAR) AS INTEGER))), ''), '')`,
+	// TRY takes no subquery as its argument, which the item of a list never is.
+	`kq_base64_hex(s) AS list_transform([s], lambda x: TRY(hex(from_base64(x))))[1]`,
+	`kq_hex_bytes(h) AS list_transform(range(CAST(length(h) // 2 AS BIGINT)), lambda i: CAST('0x' || substring(h, 2 * i + 1, 2) AS BIGINT))`,
+	`kq_base64_bytes(s) AS CAST(to_json(kq_hex_bytes(kq_base64_hex(s))) AS VARCHAR)`,
+	`kq_byte_hex(j) AS list_transform(kq_list(j), lambda e: lpad(hex(TRY_CAST(CAST(e AS VARCHAR) AS UTINYINT)), 2, '0'))`,
+	`kq_bytes_base64(j) AS CASE WHEN len(list_filter(kq_byte_hex(j), lambda h: h IS NULL)) = 0 THEN coalesce(to_base64(unhex(array_to_string(kq_byte_hex(j), ''))), '') ELSE '' END`,
+	`kq_swapped(h) AS h[7:8] || h[5:6] || h[3:4] || h[1:2] || h[11:12] || h[9:10] || h[15:16] || h[13:14] || h[17:]`,
+	`kq_guid_base64(g) AS coalesce(to_base64(unhex(kq_swapped(replace(CAST(g AS VARCHAR), '-', '')))), '')`,
+	`kq_base64_guid(s) AS CASE WHEN length(kq_base64_hex(s)) = 32 THEN TRY_CAST(kq_swapped(kq_base64_hex(s)) AS UUID) END`,
+
+	// Arrays of numbers.
+	`kq_numbers(j) AS list_transform(kq_list(j), lambda e: kq_dynamic_number(CAST(e AS VARCHAR)))`,
+	`kq_pairs(a, b) AS CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN list_transform(range(1, greatest(len(a), len(b)) + 1), lambda i: [a[i], b[i]]) END`,
+	`kq_reals(l) AS CAST(to_json(l) AS VARCHAR)`,
+
+	// IPv4 addresses.
+	`kq_quad(a, b, c, d) AS CASE WHEN a <= 255 AND b <= 255 AND c <= 255 AND d <= 255 THEN ((a * 256 + b) * 256 + c) * 256 + d END`,
+	`kq_address(p) AS CASE WHEN p.a <> '' AND kq_zero(p.n) <= 32 THEN kq_quad(kq_zero(p.a), kq_zero(p.b), kq_zero(p.c), kq_zero(p.d)) END`,
+	`kq_ip_parts(s) AS regexp_extract(s, '^ *([0-9]{1,3})[.]([0-9]{1,3})[.]([0-9]{1,3})[.]([0-9]{1,3})(?:/([0-9]{1,2}))? *$', ['a', 'b', 'c', 'd', 'n'])`,
+	`kq_ip(s) AS kq_address(kq_ip_parts(s))`,
+	`kq_suffix(n) AS CASE WHEN n = '' THEN 32 ELSE CAST(n AS BIGINT) END`,
+	`kq_prefix(s) AS kq_suffix(regexp_extract(s, '/([0-9]{1,2}) *$', 1))`,
+	`kq_masked(x, n) AS CASE WHEN n BETWEEN 0 AND 32 THEN x - x % (CAST(1 AS BIGINT) << CAST(32 - n AS BIGINT)) END`,
+	`kq_private(x) AS (kq_masked(x, 8) = 167772160 OR kq_masked(x, 12) = 2886729728 OR kq_masked(x, 16) = 3232235520)`,
+	`kq_ip_difference(a, b, n) AS CAST(sign(kq_masked(kq_ip(a), least(kq_prefix(a), kq_prefix(b), n)) - kq_masked(kq_ip(b), least(kq_prefix(a), kq_prefix(b), n))) AS BIGINT)`,
 }

@@ -2,6 +2,7 @@ package sqlgen
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,6 +126,8 @@ type Generator struct {
 	shared map[any]string
 	ctes   []string
 	size   int
+	// reads collects the subqueries the SELECT being written reads as columns; nil outside a frame.
+	reads *[]string
 }
 
 // Name is the SQL name of a column.
@@ -169,12 +172,18 @@ func (g *Generator) expr(x plan.Expr) (string, error) {
 			if len(x.Order) > 0 {
 				sql += " ORDER BY " + g.d.OrderBy(x.Order)
 			}
-			return sql + " LIMIT 1", nil
+			return "SELECT (" + sql + " LIMIT 1) AS v", nil
 		})
 		if err != nil {
 			return "", err
 		}
 		s := "(SELECT v FROM " + cte + ")"
+		if g.reads != nil {
+			s = cte + ".v"
+			if !slices.Contains(*g.reads, cte) {
+				*g.reads = append(*g.reads, cte)
+			}
+		}
 		if x.Typ == types.String {
 			s = "coalesce(" + s + ", '')"
 		}
