@@ -21,6 +21,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := cli.Root(cli.Deps{
 		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, Tour: tour.Run,
+		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
 		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
 	}).ExecuteContext(ctx)
 	stop()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/config"
 )
 
@@ -20,6 +21,9 @@ type Deps struct {
 	Inspect func(path string, asJSON bool, out io.Writer) error
 	// Tour runs the story on a fresh temporary instance of binary.
 	Tour func(ctx context.Context, opts TourOptions) error
+	// AuditTail and AuditVerify read the audit log of a folder that no server runs on.
+	AuditTail   func(ctx context.Context, cfg config.Config, filter audit.Filter, n int) ([]audit.Event, error)
+	AuditVerify func(ctx context.Context, cfg config.Config) (audit.Report, error)
 	// Version is what `kustos version` prints.
 	Version Version
 }
@@ -42,7 +46,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newVersion(deps), newEngine(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
 	return root
 }
 

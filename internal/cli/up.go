@@ -28,7 +28,7 @@ func newUp(deps Deps) *cobra.Command {
 			if cfg.DataDir, err = dataDir(cmd); err != nil {
 				return err
 			}
-			if cfg.SealPath, err = config.ParseSeal(seal); err != nil {
+			if cfg.Seal, err = config.ParseSeal(seal); err != nil {
 				return err
 			}
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
@@ -43,7 +43,7 @@ func newUp(deps Deps) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&proxy, "proxy", "127.0.0.1:8400", "loopback address of the HTTPS proxy; port 0 picks a free one")
 	f.StringVar(&listen, "listen", "127.0.0.1:8443", "loopback address of the direct TLS listener; port 0 picks a free one")
-	f.StringVar(&seal, "seal", "", "file:PATH of the seal (default $XDG_STATE_HOME/kustos/seals/<instance-id>)")
+	f.StringVar(&seal, "seal", "", "file:PATH, passphrase, pkcs11:ADDRESS or vault:https://HOST/keys/NAME (default file:$XDG_STATE_HOME/kustos/seals/<instance-id>)")
 	f.StringVar(&rules, "cmk-rules", string(config.RulesCurrent), "rules for customer-managed keys: current, or 2020 for the article's own")
 	f.StringSliceVar(&allow, "allow-vault-host", nil, "host that keyVaultUri may name besides *.vault.azure.net, for example a real vault behind another name; repeatable")
 	f.StringVar(&templates, "template-root", "", "folder whose files linked templates may name as https://templates.localhost/…")

@@ -26,8 +26,9 @@ type Config struct {
 	DataDir string
 	// ProxyAddr and DirectAddr are loopback host:port; port 0 picks a free one.
 	ProxyAddr, DirectAddr string
-	// SealPath is the file seal; empty means $XDG_STATE_HOME/kustos/seals/<instance-id>.
-	SealPath string
+	// Seal is KIND:REST; empty means file:$XDG_STATE_HOME/kustos/seals/<instance-id>,
+	// or the passphrase when the data folder has that kind of seal.
+	Seal     string
 	CMKRules CMKRules
 	// AllowedVaultHosts may stand in keyVaultUri besides *.vault.azure.net; lower case.
 	AllowedVaultHosts []string
@@ -80,19 +81,26 @@ func xdg(variable, fallback string) (string, error) {
 	return filepath.Join(home, fallback), nil
 }
 
-// ParseSeal reads the --seal flag, "file:PATH". Other kinds are refused by name.
-func ParseSeal(flag string) (path string, err error) {
+// ParseSeal reads the --seal flag: file:PATH, passphrase, passphrase:fd=N,
+// pkcs11:… (RFC 7512) or vault:https://HOST/keys/NAME[/VERSION]. Paths of files
+// become absolute; what else is wrong is found when the seal is opened.
+func ParseSeal(flag string) (spec string, err error) {
 	if flag == "" {
 		return "", nil
 	}
-	kind, rest, ok := strings.Cut(flag, ":")
-	if !ok || rest == "" {
-		return "", fmt.Errorf("--seal %q is not of the form file:PATH", flag)
+	kind, rest, _ := strings.Cut(flag, ":")
+	switch {
+	case kind == "passphrase" && (rest == "" || strings.HasPrefix(rest, "fd=")):
+		return flag, nil
+	case kind == "passphrase":
+		return "", errors.New("--seal passphrase takes nothing but fd=N: a passphrase never stands in an argument")
+	case (kind == "pkcs11" || kind == "vault") && rest != "":
+		return flag, nil
+	case kind == "file" && rest != "":
+		path, err := filepath.Abs(rest)
+		return "file:" + path, err
 	}
-	if kind != "file" {
-		return "", fmt.Errorf("--seal kind %q is not built; file:PATH is", kind)
-	}
-	return filepath.Abs(rest)
+	return "", fmt.Errorf("--seal %q is not one of file:PATH, passphrase, passphrase:fd=N, pkcs11:ADDRESS, vault:https://HOST/keys/NAME", kind)
 }
 
 // Validate checks what flags alone cannot say, and names the flag that is wrong.

@@ -54,10 +54,12 @@ func TestValidateNamesTheFlag(t *testing.T) {
 
 func TestParseSeal(t *testing.T) {
 	t.Parallel()
-	if p, err := config.ParseSeal("file:/a/b"); err != nil || p != "/a/b" {
-		t.Errorf("%q, %v", p, err)
+	for _, good := range []string{"", "file:/a/b", "passphrase", "passphrase:fd=3", "pkcs11:token=t;object=o?module-path=/m.so", "vault:https://kv1.vault.azure.net/keys/k"} {
+		if spec, err := config.ParseSeal(good); err != nil || spec != good {
+			t.Errorf("ParseSeal(%q) = %q, %v", good, spec, err)
+		}
 	}
-	for _, bad := range []string{"file:", "x", "pkcs11:token"} {
+	for _, bad := range []string{"file:", "x", "passphrase:hunter2", "pkcs11:", "vault:", "tpm:0"} {
 		if _, err := config.ParseSeal(bad); err == nil {
 			t.Errorf("ParseSeal(%q) was not refused", bad)
 		}

@@ -149,6 +149,9 @@ func (ca *CA) Leaf(host string) (*tls.Certificate, error) {
 }
 
 func (ca *CA) mint(host string) (*tls.Certificate, error) {
+	if ca.key == nil {
+		return nil, errors.New("the server is sealed")
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

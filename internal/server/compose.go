@@ -17,6 +17,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/operations"
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/directory"
@@ -31,6 +32,7 @@ import (
 	rpkusto "github.com/kustos-io/kustos/internal/rp/kusto"
 	rpidentity "github.com/kustos-io/kustos/internal/rp/managedidentity"
 	rpresources "github.com/kustos-io/kustos/internal/rp/resources"
+	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/vault"
 )
 
@@ -50,16 +52,13 @@ func Run(ctx context.Context, cfg config.Config, out, errs io.Writer) (err error
 	}
 	log := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: level}))
 	disableCoreDumps(log)
+	locked := lockMemory(log)
 	in, err := openInstance(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
-	p, err := compose(ctx, cfg, in, log)
-	if err != nil {
-		return err
-	}
-	return p.run(ctx, out)
+	return newWarden(cfg, in, log, out, locked).run(ctx)
 }
 
 // parts are the composed planes, bottom-up.
@@ -73,15 +72,24 @@ type parts struct {
 	platform   *envelope.Platform
 	audit      *audit.Log
 	vault      *vault.Service
+	// store and barrier are the instance's as long as it stays unsealed.
+	store   store.Store
+	barrier *barrier.Barrier
 
+	onReady func()      // called once, before the announcement
 	ready   atomic.Bool // connection.json may be written
 	writing sync.Mutex
 }
 
 // compose builds every part by hand, each from the ones below it. Nothing runs
 // yet but the listeners' sockets, whose addresses the parts need.
-func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Logger) (*parts, error) {
-	p := &parts{in: in, log: log}
+func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Logger) (_ *parts, err error) {
+	p := &parts{in: in, log: log, store: in.store, barrier: in.barrier, onReady: func() {}}
+	defer func() {
+		if err != nil {
+			p.abandon()
+		}
+	}()
 	now := time.Now
 	ca, err := OpenCA(ctx, in.store, now)
 	if err != nil {
@@ -172,6 +180,19 @@ func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
 	}
 }
 
+// abandon releases what a composition that failed had opened.
+func (p *parts) abandon() {
+	if p.server != nil {
+		_, _ = p.server.proxy.Close(), p.server.direct.Close()
+	}
+	if p.audit != nil {
+		_ = p.audit.Close() // the error that matters is the one that led here
+	}
+	if p.platform != nil {
+		p.platform.Close()
+	}
+}
+
 // run serves until ctx ends.
 func (p *parts) run(ctx context.Context, out io.Writer) error {
 	served := make(chan error, 1)
@@ -183,6 +204,7 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	// From here on the vault answers, so clusters can unwrap their keys.
 	err := errors.Join(p.runtime.StartAll(ctx), p.operations.Resume(ctx))
 	if err == nil {
+		p.onReady()
 		err = p.announce(out)
 	}
 	if err == nil {

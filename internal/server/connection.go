@@ -43,6 +43,6 @@ func connectionOf(in *instance, s *Server, b directory.Bootstrap, pid int) conne
 	return connection{
 		Proxy: "http://" + s.ProxyAddr(), Direct: "https://" + s.DirectAddr(), CAFile: filepath.Join(in.dir, caName),
 		TenantID: b.TenantID, SubscriptionID: b.SubscriptionID, ClientID: b.ClientID, ClientSecret: b.ClientSecret.Reveal(),
-		SealFile: in.sealPath, InstanceID: in.barrier.InstanceID(), PID: pid, Clusters: []ClusterEndpoint{},
+		SealFile: in.sealFile(), InstanceID: in.barrier.InstanceID(), PID: pid, Clusters: []ClusterEndpoint{},
 	}
 }

@@ -7,10 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kustos-io/kustos/internal/barrier"
+	"github.com/kustos-io/kustos/internal/barrier/passphrase"
+	"github.com/kustos-io/kustos/internal/barrier/seals"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/durable"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -29,11 +33,11 @@ const (
 // instance is an opened data folder: locked against a second server, its
 // barrier unsealed, its state open.
 type instance struct {
-	dir      string
-	sealPath string
-	barrier  *barrier.Barrier
-	store    store.Store // sealed
-	lock     *os.File
+	dir     string
+	seal    string // KIND:REST
+	barrier *barrier.Barrier
+	store   store.Store // sealed
+	lock    *os.File
 }
 
 // openInstance opens the data folder, or makes it at the first start. It
@@ -52,16 +56,13 @@ func openInstance(ctx context.Context, cfg config.Config) (*instance, error) {
 	if in.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	if err := in.unseal(ctx, cfg.SealPath); err != nil {
-		in.close()
-		return nil, err
+	err = in.unseal(ctx, cfg.Seal, nil)
+	if err == nil {
+		err = in.openState(ctx)
 	}
-	inner, err := sqlstore.Open(ctx, filepath.Join(dir, stateName))
 	if err != nil {
-		in.close()
-		return nil, fmt.Errorf("open state: %w", err)
+		return nil, errors.Join(err, in.close())
 	}
-	in.store = store.Sealed(inner, in.barrier)
 	return in, nil
 }
 
@@ -81,8 +82,9 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unseal opens the barrier with the file seal, or makes both at the first start.
-func (in *instance) unseal(ctx context.Context, sealPath string) error {
+// unseal opens the barrier with the configured seal, or makes both at the first
+// start. secret is a passphrase that an operator handed over, or nil.
+func (in *instance) unseal(ctx context.Context, spec string, secret []byte) error {
 	id, err := barrier.InstanceID(in.dir)
 	first := errors.Is(err, fs.ErrNotExist)
 	switch {
@@ -94,42 +96,83 @@ func (in *instance) unseal(ctx context.Context, sealPath string) error {
 	case err != nil:
 		return err
 	}
-	if sealPath == "" {
-		if sealPath, err = config.DefaultSealPath(id); err != nil {
-			return err
-		}
-	}
-	in.sealPath = sealPath
-	if !first {
-		seal, err := barrier.OpenFileSeal(sealPath)
-		if err != nil {
-			return err
-		}
-		defer seal.Close()
-		in.barrier, err = barrier.Open(ctx, in.dir, seal)
+	if in.seal, err = sealSpec(in.dir, spec, id, first); err != nil {
 		return err
 	}
-	seal, err := barrier.CreateFileSeal(sealPath)
-	if errors.Is(err, fs.ErrExist) { // an earlier first start was cut off before it had a keyring
-		seal, err = barrier.OpenFileSeal(sealPath)
+	request := seals.Request{Spec: in.seal, Instance: id, Secret: secret}
+	open, use := seals.Open, barrier.Open
+	if first {
+		open, use = seals.Create, barrier.Create
 	}
+	seal, err := open(ctx, request)
 	if err != nil {
 		return err
 	}
-	defer seal.Close()
-	in.barrier, err = barrier.Create(ctx, in.dir, seal)
+	in.barrier, err = use(ctx, in.dir, seal)
+	seal.Close()
+	if seals.NeedsSecret(in.seal) {
+		debug.FreeOSMemory() // argon2id has filled hundreds of megabytes
+	}
+	return err
+}
+
+// sealSpec is the seal to use when none is configured: the file at its default
+// place, or the passphrase when that is what the folder has.
+func sealSpec(dir, spec, instance string, first bool) (string, error) {
+	if spec != "" {
+		return spec, nil
+	}
+	if !first {
+		kind, err := barrier.Kind(dir)
+		switch {
+		case err != nil:
+			return "", err
+		case kind == passphrase.Kind:
+			return passphrase.Kind, nil
+		case kind != barrier.KindFile:
+			return "", fmt.Errorf("%s is sealed by a seal of kind %s; name it with --seal", dir, kind)
+		}
+	}
+	path, err := config.DefaultSealPath(instance)
+	return barrier.KindFile + ":" + path, err
+}
+
+// sealFile is the path of a file seal, "" for the other kinds.
+func (in *instance) sealFile() string {
+	path, _ := strings.CutPrefix(in.seal, barrier.KindFile+":")
+	if path == in.seal {
+		return ""
+	}
+	return path
+}
+
+// openState opens the store under the barrier.
+func (in *instance) openState(ctx context.Context) error {
+	inner, err := sqlstore.Open(ctx, filepath.Join(in.dir, stateName))
+	if err != nil {
+		return fmt.Errorf("open state: %w", err)
+	}
+	in.store = store.Sealed(inner, in.barrier)
+	return nil
+}
+
+// shut closes the state and wipes the barrier's keys; the folder stays locked.
+func (in *instance) shut() error {
+	var err error
+	if in.store != nil {
+		err = in.store.Close()
+		in.store = nil
+	}
+	if in.barrier != nil {
+		in.barrier.Close()
+		in.barrier = nil
+	}
 	return err
 }
 
 // close releases everything in reverse order.
 func (in *instance) close() error {
-	var errs []error
-	if in.store != nil {
-		errs = append(errs, in.store.Close())
-	}
-	if in.barrier != nil {
-		in.barrier.Close()
-	}
+	errs := []error{in.shut()}
 	if in.lock != nil {
 		errs = append(errs, in.lock.Close())
 	}

@@ -13,8 +13,10 @@ import (
 func testConfig(t *testing.T) config.Config {
 	t.Helper()
 	root := t.TempDir()
-	return config.Config{DataDir: filepath.Join(root, "data"), SealPath: filepath.Join(root, "seal")}
+	return config.Config{DataDir: filepath.Join(root, "data"), Seal: "file:" + filepath.Join(root, "seal")}
 }
+
+func sealPath(cfg config.Config) string { return strings.TrimPrefix(cfg.Seal, "file:") }
 
 func mustOpen(t *testing.T, cfg config.Config) *instance {
 	t.Helper()
@@ -51,13 +53,13 @@ func TestMissingSealIsRefusedByPath(t *testing.T) {
 	if err := mustOpen(t, cfg).close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(cfg.SealPath); err != nil {
+	if err := os.Remove(sealPath(cfg)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openInstance(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), cfg.SealPath) {
+	if _, err := openInstance(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), sealPath(cfg)) {
 		t.Errorf("start without a seal: %v", err)
 	}
-	if _, err := os.Stat(cfg.SealPath); err == nil {
+	if _, err := os.Stat(sealPath(cfg)); err == nil {
 		t.Error("a new seal was made for existing data")
 	}
 }
@@ -84,7 +86,7 @@ func TestForeignSealIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	one.SealPath = two.SealPath
+	one.Seal = two.Seal
 	if in, err := openInstance(t.Context(), one); err == nil {
 		in.close()
 		t.Error("another instance's seal opened the folder")
@@ -94,7 +96,7 @@ func TestForeignSealIsRefused(t *testing.T) {
 func TestInterruptedFirstStart(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t)
-	seal, err := barrier.CreateFileSeal(cfg.SealPath) // as far as the first start got
+	seal, err := barrier.CreateFileSeal(sealPath(cfg)) // as far as the first start got
 	if err != nil {
 		t.Fatal(err)
 	}
