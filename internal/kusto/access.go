@@ -90,6 +90,13 @@ func (a access) require(n need, database string) error {
 	if database == "" {
 		entity = "the cluster"
 	}
-	name := "aadapp=" + a.principal.AppID + ";" + a.principal.TenantID
-	return forbidden(name, n.String(), entity)
+	return forbidden(fullName(a.principal.AppID, a.principal.ObjectID, a.principal.TenantID), n.String(), entity)
+}
+
+// fullName is a principal's fully qualified name.
+func fullName(appID, objectID, tenantID string) string {
+	if appID == "" {
+		return "aaduser=" + objectID + ";" + tenantID
+	}
+	return "aadapp=" + appID + ";" + tenantID
 }

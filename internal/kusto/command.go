@@ -76,17 +76,35 @@ func commandError(text string, err error) error {
 	if !errors.As(err, &syntax) {
 		return err
 	}
-	before := text[:syntax.Offset]
-	line := strings.Count(before, "\n") + 1
-	column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+	line, column := place(text, syntax.Offset)
 	return &kql.Error{Kind: kql.Syntax, Code: "SYN0002", Message: syntax.Message, Line: line, Column: column, Offset: syntax.Offset}
+}
+
+// place is the line and the column, both from 1, of a byte offset.
+func place(text string, offset int) (line, column int) {
+	before := text[:min(max(offset, 0), len(text))]
+	return strings.Count(before, "\n") + 1, len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+}
+
+// moved gives a compiler's refusal of a query that stands inside a command its
+// place in the command's text. skipped is how much the compiled text had in
+// front of the query, start where the query begins in text.
+func moved(err error, text string, start, skipped int) error {
+	var e *kql.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := *e
+	out.Offset = start + max(e.Offset-skipped, 0)
+	out.Line, out.Column = place(text, out.Offset)
+	return &out
 }
 
 // execute runs one parsed command.
 func (h *Handler) execute(ctx context.Context, c *call, req request, cmd command.Command) (tableResult, error) {
 	switch cmd := cmd.(type) {
 	case command.Show:
-		return h.show(ctx, c, req, cmd.What)
+		return h.show(ctx, c, req, cmd)
 	case command.ShowDatabase:
 		return h.showDatabase(ctx, c, req, cmd)
 	}
@@ -137,8 +155,12 @@ func (h *Handler) piped(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		}
 	}
 	b.WriteString("]\n| ")
+	command := req.Text
 	req.Text = b.String() + pipe
-	return h.answerV1(ctx, w, r, c, req)
+	// The caller was allowed to see what is piped; tables that the query names
+	// besides resolve only when he may read them.
+	err := h.answerV1(ctx, w, r, c, req, needShow)
+	return moved(err, command, len(command)-len(pipe), b.Len())
 }
 
 // literal writes a cell as a query literal.

@@ -92,10 +92,13 @@ func (h *Handler) ingestQuery(ctx context.Context, c *call, req request, databas
 	if err != nil {
 		return tableResult{}, err
 	}
+	text := strings.TrimSpace(req.Text)
+	start := strings.Index(req.Text, text) + len(text) - len(cmd.Query)
+	command := req.Text
 	req.Text = cmd.Query
-	compiled, err := h.compile(ctx, c, &req, nil)
+	compiled, err := h.compile(ctx, c, &req)
 	if err != nil {
-		return tableResult{}, err
+		return tableResult{}, moved(err, command, start, 0)
 	}
 	if len(compiled) != 1 {
 		return tableResult{}, badRequest("the query must have exactly one tabular result")
@@ -122,7 +125,7 @@ func (h *Handler) ingestQuery(ctx context.Context, c *call, req request, databas
 		}
 		return tableResult{}, err
 	}
-	return tableResult{columns: join(cols(types.GUID, "ExtentId"), cols(types.Real, "OriginalSize", "ExtentSize", "ColumnSize", "IndexSize"), cols(types.Long, "RowCount")),
+	return tableResult{columns: join(cols(types.GUID, "ExtentId"), cols(types.Long, "OriginalSize", "ExtentSize", "ColumnSize", "IndexSize", "RowCount")),
 		rows: [][]any{{noExtent, nil, nil, nil, nil, rows}}}, nil
 }
 

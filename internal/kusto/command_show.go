@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/catalog"
@@ -29,45 +30,54 @@ func join(parts ...[]column) []column {
 	return out
 }
 
-// visible are the databases whose metadata the caller may see.
-func (h *Handler) visible(ctx context.Context, c *call) ([]catalog.Database, error) {
+// visible are the databases whose metadata the caller may see. names, unless
+// nil, narrows them; a name that is not visible does not exist for the caller.
+func (h *Handler) visible(ctx context.Context, c *call, names []string) ([]catalog.Database, error) {
 	all, err := h.runtime.Databases(ctx, c.cluster.ID)
 	if err != nil {
 		return nil, err
 	}
 	var out []catalog.Database
 	for _, db := range all {
-		if c.access.may(needShow, db.Name) {
+		if c.access.may(needShow, db.Name) && (names == nil || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, db.Name) })) {
 			out = append(out, db)
+		}
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(out, func(db catalog.Database) bool { return strings.EqualFold(n, db.Name) }) {
+			return nil, databaseNotFound(n)
 		}
 	}
 	return out, nil
 }
 
-func (h *Handler) show(ctx context.Context, c *call, req request, what command.What) (tableResult, error) {
-	switch what {
+func (h *Handler) show(ctx context.Context, c *call, req request, cmd command.Show) (tableResult, error) {
+	switch cmd.What {
 	case command.Version:
-		return tableResult{
-			columns: []column{{"BuildVersion", types.String}, {"BuildTime", types.DateTime}, {"ServiceType", types.String}, {"ProductVersion", types.String}, {"ServiceOffering", types.String}},
-			rows:    [][]any{{h.version, wire.Time(h.started), "Engine", "Kustos " + h.version, `{"Type":"Kustos"}`}},
-		}, nil
+		return h.showVersion(c), nil
 	case command.Cluster:
-		return tableResult{
-			columns: join(cols(types.String, "NodeId", "Address", "Name"), cols(types.DateTime, "StartTime"), cols(types.Bool, "IsAdmin"),
-				cols(types.Long, "MachineTotalMemory", "MachineAvailableMemory"), cols(types.Int, "ProcessorCount"), cols(types.String, "EnvironmentDescription")),
-			rows: [][]any{{"Kustos", c.cluster.URI, c.cluster.Name, wire.Time(h.started), true, nil, nil, runtime.NumCPU(), "{}"}},
-		}, nil
-	case command.Databases, command.DatabasesDetails, command.DatabasesIdentity:
-		return h.showDatabases(ctx, c, req, what)
-	case command.DatabasesSchema, command.SchemaAsJSON:
-		dbs, err := h.visible(ctx, c)
+		return h.showCluster(c), nil
+	case command.ClusterPrincipals:
+		if err := c.access.require(needShow, ""); err != nil {
+			return tableResult{}, err
+		}
+		return h.showPrincipals(ctx, c, "")
+	case command.PrincipalRoles:
+		return h.principalRoles(c), nil
+	case command.Databases, command.DatabasesDetails, command.DatabasesIdentity, command.DatabasesSchema, command.SchemaAsJSON, command.Entities:
+		dbs, err := h.visible(ctx, c, cmd.Databases)
 		if err != nil {
 			return tableResult{}, err
 		}
-		if what == command.SchemaAsJSON {
+		switch cmd.What {
+		case command.SchemaAsJSON:
 			return h.schemaJSON(ctx, c, dbs)
+		case command.DatabasesSchema:
+			return h.schemaRows(ctx, c, dbs)
+		case command.Entities:
+			return h.entities(ctx, c, dbs)
 		}
-		return h.schemaRows(ctx, c, dbs)
+		return h.databaseRows(ctx, c, req, cmd.What, dbs)
 	}
 	database, err := h.database(ctx, c, req.Database)
 	if err != nil {
@@ -76,10 +86,12 @@ func (h *Handler) show(ctx context.Context, c *call, req request, what command.W
 	if err := c.access.require(needShow, database); err != nil {
 		return tableResult{}, err
 	}
-	switch what {
+	switch cmd.What {
 	case command.Tables, command.TablesDetails:
-		return h.showTables(ctx, c, database, what == command.TablesDetails)
-	case command.Functions: // stored functions are not built, so a database has none
+		return h.showTables(ctx, c, database, cmd.What == command.TablesDetails)
+	// What is not built cannot have been made, so a database has none of it; editors
+	// ask for all of these when they open a database.
+	case command.Functions:
 		return tableResult{columns: cols(types.String, "Name", "Parameters", "Body", "Folder", "DocString")}, nil
 	case command.MaterializedViews:
 		return tableResult{columns: join(cols(types.String, "Name", "SourceTable", "Query"), cols(types.DateTime, "MaterializedTo", "LastRun"), cols(types.String, "LastRunResult"),
@@ -87,28 +99,68 @@ func (h *Handler) show(ctx context.Context, c *call, req request, what command.W
 			cols(types.TimeSpan, "Lookback"), cols(types.String, "LookbackColumn"))}, nil
 	case command.ExternalTables:
 		return tableResult{columns: join(cols(types.String, "TableName", "TableType", "Folder", "DocString", "Properties"), cols(types.Dynamic, "ConnectionStrings", "Partitions"), cols(types.String, "PathFormat"))}, nil
+	case command.EntityGroups:
+		return tableResult{columns: cols(types.String, "Name", "Entities")}, nil
 	}
-	panic("BUG: no executor for .show " + string(what))
+	panic("BUG: no executor for .show " + string(cmd.What))
 }
 
-func (h *Handler) showDatabases(ctx context.Context, c *call, req request, what command.What) (tableResult, error) {
-	dbs, err := h.visible(ctx, c)
-	if err != nil {
-		return tableResult{}, err
+// showVersion tells clients which of a cluster's two services answers: ingest
+// clients detect a wrong address by it.
+func (h *Handler) showVersion(c *call) tableResult {
+	service := "Engine"
+	if c.ingest {
+		service = "DataManagement"
 	}
+	return tableResult{
+		columns: []column{{"BuildVersion", types.String}, {"BuildTime", types.DateTime}, {"ServiceType", types.String}, {"ProductVersion", types.String}, {"ServiceOffering", types.String}},
+		rows:    [][]any{{h.version, wire.Time(h.started), service, "Kustos " + h.version, `{"Type":"Kustos"}`}},
+	}
+}
+
+// showCluster is the one node that there is; its memory is not the caller's business.
+func (h *Handler) showCluster(c *call) tableResult {
+	return tableResult{
+		columns: join(cols(types.String, "NodeId", "Address", "Name"), cols(types.DateTime, "StartTime"), cols(types.Bool, "IsAdmin"),
+			cols(types.Long, "MachineTotalMemory", "MachineAvailableMemory"), cols(types.Int, "ProcessorCount"), cols(types.String, "EnvironmentDescription")),
+		rows: [][]any{{"Kustos", c.cluster.URI, c.cluster.Name, wire.Time(h.started), c.access.may(needAdmin, ""), nil, nil, runtime.NumCPU(), "{}"}},
+	}
+}
+
+// principalRoles is what the caller was granted.
+func (h *Handler) principalRoles(c *call) tableResult {
+	out := tableResult{columns: cols(types.String, "Scope", "DisplayName", "AADObjectID", "Role")}
+	for _, g := range c.access.grants {
+		scope := "Cluster"
+		if g.Scope == catalog.ScopeDatabase {
+			scope = "Database " + g.Database
+		}
+		out.rows = append(out.rows, []any{scope, g.Name, g.ObjectID, g.Role})
+	}
+	return out
+}
+
+// databaseRows is a row for each database, in the columns of the command.
+func (h *Handler) databaseRows(ctx context.Context, c *call, req request, what command.What, dbs []catalog.Database) (tableResult, error) {
 	base := join(cols(types.String, "DatabaseName", "PersistentStorage", "Version"), cols(types.Bool, "IsCurrent"), cols(types.String, "DatabaseAccessMode", "PrettyName"))
 	var out tableResult
 	switch what {
 	case command.DatabasesIdentity:
 		out.columns = join(base, cols(types.Bool, "CurrentUserIsUnrestrictedViewer"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo"))
 	case command.DatabasesDetails:
-		out.columns = join(base, cols(types.String, "AuthorizedPrincipals", "RetentionPolicy", "MergePolicy"), cols(types.Bool, "ReservedSlot1"),
-			cols(types.String, "CachingPolicy", "ShardingPolicy", "StreamingIngestionPolicy", "IngestionBatchingPolicy"), cols(types.Real, "TotalSize"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo"))
+		out.columns = join(base, cols(types.String, "AuthorizedPrincipals", "RetentionPolicy", "MergePolicy", "ReservedSlot1", "CachingPolicy", "ShardingPolicy",
+			"StreamingIngestionPolicy", "IngestionBatchingPolicy"), cols(types.Real, "TotalSize"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo"))
 	default:
 		out.columns = join(base, cols(types.Bool, "ReservedSlot1"), cols(types.GUID, "DatabaseId"), cols(types.String, "InTransitionTo", "SuspensionState"))
 	}
+	// A database that does not exist any more must not hide the list of those that do.
+	current, err := h.database(ctx, c, req.Database)
+	var missing *Error
+	if err != nil && !errors.As(err, &missing) {
+		return tableResult{}, err
+	}
 	for _, db := range dbs {
-		row := []any{db.Name, "", "v1.0", strings.EqualFold(db.Name, req.Database), "ReadWrite", ""}
+		row := []any{db.Name, "", "v1.0", db.Name == current, "ReadWrite", ""}
 		switch what {
 		case command.DatabasesIdentity:
 			row = append(row, c.access.may(needRead, db.Name), db.ID, "")
@@ -123,12 +175,27 @@ func (h *Handler) showDatabases(ctx context.Context, c *call, req request, what 
 			if err != nil {
 				return tableResult{}, err
 			}
-			row = append(row, "", policies[catalog.PolicyRetention], "null", nil, policies[catalog.PolicyCaching], "null", policies[catalog.PolicyStreamingIngestion],
+			row = append(row, "", policies[catalog.PolicyRetention], "null", "", policies[catalog.PolicyCaching], "null", policies[catalog.PolicyStreamingIngestion],
 				policies[catalog.PolicyIngestionBatching], size, db.ID, "")
 		default:
 			row = append(row, nil, db.ID, "", "")
 		}
 		out.rows = append(out.rows, row)
+	}
+	return out, nil
+}
+
+// entities is a row for each table, as the web UI's tree reads them.
+func (h *Handler) entities(ctx context.Context, c *call, dbs []catalog.Database) (tableResult, error) {
+	out := tableResult{columns: join(cols(types.String, "DatabaseName", "EntityType", "EntityName", "DocString", "Folder", "CslInputSchema", "Content", "CslOutputSchema"), cols(types.Dynamic, "Properties"))}
+	for _, db := range dbs {
+		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		if err != nil {
+			return tableResult{}, err
+		}
+		for _, t := range tables {
+			out.rows = append(out.rows, []any{db.Name, "Table", t.Name, t.DocString, t.Folder, "", "", cslSchema(t), struct{}{}})
+		}
 	}
 	return out, nil
 }
@@ -195,8 +262,18 @@ func (h *Handler) showDatabase(ctx context.Context, c *call, req request, cmd co
 	if err := c.access.require(needShow, database); err != nil {
 		return tableResult{}, err
 	}
-	dbs := []catalog.Database{{Name: database}}
+	found, err := h.runtime.Database(ctx, c.cluster.ID, database)
+	if err != nil {
+		return tableResult{}, err
+	}
+	dbs := []catalog.Database{found}
 	switch cmd.Form {
+	case "":
+		return h.databaseRows(ctx, c, req, command.Databases, dbs)
+	case "details":
+		return h.databaseRows(ctx, c, req, command.DatabasesDetails, dbs)
+	case "identity":
+		return h.databaseRows(ctx, c, req, command.DatabasesIdentity, dbs)
 	case "schema":
 		return h.schemaRows(ctx, c, dbs)
 	case "schema as json":
@@ -225,6 +302,8 @@ func createScript(t catalog.Table) string {
 	return text
 }
 
+// showPrincipals lists who may do what: on a database those of the cluster as
+// well, on the cluster (database "") only its own.
 func (h *Handler) showPrincipals(ctx context.Context, c *call, database string) (tableResult, error) {
 	grants, err := h.runtime.Grants(ctx, c.cluster.ID)
 	out := tableResult{columns: cols(types.String, "Role", "PrincipalType", "PrincipalDisplayName", "PrincipalObjectId", "PrincipalFQN", "Notes", "RoleAssignmentIdentifier")}
@@ -232,10 +311,10 @@ func (h *Handler) showPrincipals(ctx context.Context, c *call, database string) 
 		role := "Database " + database + " " + g.Role
 		if g.Scope == catalog.ScopeCluster {
 			role = g.Role
-		} else if !strings.EqualFold(g.Database, database) {
+		} else if database == "" || !strings.EqualFold(g.Database, database) {
 			continue
 		}
-		out.rows = append(out.rows, []any{role, "AAD " + g.PrincipalType, g.Name, g.ObjectID, "aadapp=" + g.AppID + ";" + g.TenantID, "", g.ID})
+		out.rows = append(out.rows, []any{role, "AAD " + g.PrincipalType, g.Name, g.ObjectID, fullName(g.AppID, g.ObjectID, g.TenantID), "", g.ID})
 	}
 	return out, err
 }

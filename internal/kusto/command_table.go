@@ -76,9 +76,12 @@ func (h *Handler) showTable(ctx context.Context, c *call, database string, cmd c
 	case "schema as json":
 		return schemaResult(database, tableSchemaJSON(t), t), nil
 	}
-	out := tableResult{columns: cols(types.String, "AttributeName", "AttributeType")}
+	// Sizes of single columns are not kept.
+	out := tableResult{columns: join(cols(types.String, "AttributeName", "AttributeType"), cols(types.Long, "ExtentSize"), cols(types.Real, "CompressionRatio"),
+		cols(types.Long, "IndexSize"), cols(types.Real, "IndexSizePercent"), cols(types.Long, "OriginalSize"), cols(types.GUID, "AttributeId"),
+		cols(types.Long, "SharedIndexSize"), cols(types.String, "StorageEngineVersion"))}
 	for _, col := range schemaColumns(t) {
-		out.rows = append(out.rows, []any{col.Name, col.Type})
+		out.rows = append(out.rows, []any{col.Name, col.Type, nil, nil, nil, nil, nil, nil, nil, ""})
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
@@ -67,6 +68,13 @@ func tooLarge(limit int64) *Error {
 		Message: fmt.Sprintf("The request body is larger than the limit of %d bytes.", limit), Permanent: true}
 }
 
+// statusServiceError is the status of a failure inside the service; it is not
+// one of HTTP's own.
+const statusServiceError = 520
+
+// cancelled is the code of a query that was ended before its time.
+const cancelled = "QueryCancelled"
+
 // asError turns any error into the data plane's wire error; this is the only
 // place where that happens. Internal causes stay in the log.
 func asError(err error) *Error {
@@ -74,6 +82,7 @@ func asError(err error) *Error {
 	var compile *kql.Error
 	var suspended *cluster.SuspendedError
 	var query *cluster.QueryError
+	var extent *cluster.ExtentError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -98,8 +107,20 @@ func asError(err error) *Error {
 		e.cause = err
 		return e
 	case errors.Is(err, cluster.ErrEngine):
-		return &Error{Status: 520, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
+		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
 			Message: "The query engine of this cluster stopped while it served the request; it has been started again. Retry the request.", cause: err}
+	case errors.As(err, &extent):
+		// Retrying does not mend a file: this error is permanent.
+		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
+			Message: "Extent '" + extent.ID + "' cannot be read: its file is missing, damaged or not under the key it should be. Other extents are not concerned.", Permanent: true, cause: err}
+	case errors.Is(err, catalog.ErrExists):
+		e := entityExists("Entity", "")
+		e.Message, e.cause = "An entity of that name already exists.", err
+		return e
+	case errors.Is(err, catalog.ErrTypeChange):
+		e := badRequest("the type of a column cannot change")
+		e.cause = err
+		return e
 	case errors.Is(err, catalog.ErrNotFound):
 		e := entityNotFound("Entity", "")
 		e.Message, e.cause = "The entity was not found.", err
@@ -108,7 +129,7 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusGatewayTimeout, Code: "Timeout", Type: "Kusto.Data.Exceptions.KustoServiceTimeoutException",
 			Message: "Request aborted because it ran longer than its server timeout.", Permanent: false, cause: err}
 	case errors.Is(err, context.Canceled):
-		return &Error{Status: http.StatusBadRequest, Code: "QueryCancelled", Type: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureException",
+		return &Error{Status: http.StatusBadRequest, Code: cancelled, Type: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureException",
 			Message: "Query execution was cancelled (80DA0006).", Permanent: false, cause: err}
 	case errors.Is(err, wire.ErrTooLarge):
 		return tooLarge(maxBody)
@@ -131,7 +152,21 @@ func compileError(e *kql.Error) *Error {
 	return out
 }
 
-// oneAPI is the error object of the envelope. Field order follows the service.
+// hresult is the number and the text by which completion tables name a failure.
+func (e *Error) hresult() (code int, name, event string) {
+	switch {
+	case e.Code == "LimitsExceeded" && strings.Contains(e.Message, "80DA0001"):
+		return -2133196799, "Query lacks memory resources to complete (E_RUNAWAY_QUERY). (-2133196799)", "QueryLimitsExceeded"
+	case e.Code == "LimitsExceeded":
+		return -2133196797, "Query result set too large (E_QUERY_RESULT_SET_TOO_LARGE). (-2133196797)", "QueryLimitsExceeded"
+	case e.Code == cancelled:
+		return -2133196794, "Query was cancelled (E_QUERY_CANCELLED). (-2133196794)", "QueryCancelled"
+	}
+	return -2147467259, e.Code + " (E_FAIL). (-2147467259)", "QueryFailed"
+}
+
+// oneAPI is the error object of the envelope. Field order follows the service;
+// the service's @text, which repeats the query, is left out.
 type oneAPI struct {
 	Code      string        `json:"code"`
 	Message   string        `json:"message"`
@@ -167,7 +202,7 @@ type oneAPIInner struct {
 
 func (e *Error) wire(a activity, now time.Time) map[string]oneAPI {
 	short := "Request is invalid and cannot be executed."
-	if e.Status != http.StatusBadRequest {
+	if e.Code != "General_BadRequest" {
 		short = e.Message
 	}
 	out := oneAPI{Code: e.Code, Message: short, Type: e.Type, AtMessage: e.Message, Permanent: e.Permanent,

@@ -16,7 +16,7 @@ import (
 type v1Writer struct {
 	w      *bufio.Writer
 	tables int
-	failed []string
+	failed []*Error
 }
 
 func newV1Writer(w *bufio.Writer) *v1Writer {
@@ -70,7 +70,7 @@ func (t *v1Table) close(failure *Error) {
 			t.v.w.WriteByte(',')
 		}
 		fmt.Fprintf(t.v.w, `{"Exceptions":%s}`, mustJSON([]string{failure.Message}))
-		t.v.failed = append(t.v.failed, failure.Message)
+		t.v.failed = append(t.v.failed, failure)
 	}
 	t.v.w.WriteString("]}")
 }
@@ -85,11 +85,12 @@ func (v *v1Writer) querySuffix(names []string, visualizations []json.RawMessage,
 	props.close(nil)
 	status := v.table([]column{{"Timestamp", types.DateTime}, {"Severity", types.Int}, {"SeverityName", types.String}, {"StatusCode", types.Int},
 		{"StatusDescription", types.String}, {"Count", types.Int}, {"RequestId", types.GUID}, {"ActivityId", types.GUID}, {"SubActivityId", types.GUID}, {"ClientActivityId", types.String}})
-	severity, name, text := 4, "Info", "Query completed successfully"
+	severity, name, code, text := 4, "Info", 0, "Query completed successfully"
 	if len(v.failed) > 0 {
-		severity, name, text = 2, "Error", v.failed[0]
+		severity, name, text = 2, "Error", v.failed[0].Message
+		code, _, _ = v.failed[0].hresult()
 	}
-	status.row(mustJSON([]any{wire.Time(now), severity, name, 0, text, 1, act.ID, act.ID, ids.NewGUID(), act.ClientRequestID}))
+	status.row(mustJSON([]any{wire.Time(now), severity, name, code, text, 1, act.ID, act.ID, ids.NewGUID(), act.ClientRequestID}))
 	status.close(nil)
 	toc := v.table([]column{{"Ordinal", types.Long}, {"Kind", types.String}, {"Name", types.String}, {"Id", types.String}, {"PrettyName", types.String}})
 	entry := func(i int, kind, name string) {
@@ -107,7 +108,11 @@ func (v *v1Writer) querySuffix(names []string, visualizations []json.RawMessage,
 func (v *v1Writer) finish() error {
 	v.w.WriteByte(']')
 	if len(v.failed) > 0 {
-		fmt.Fprintf(v.w, `,"Exceptions":%s`, mustJSON(v.failed))
+		texts := make([]string, len(v.failed))
+		for i, f := range v.failed {
+			texts[i] = f.Message
+		}
+		fmt.Fprintf(v.w, `,"Exceptions":%s`, mustJSON(texts))
 	}
 	v.w.WriteString("}\n")
 	return v.w.Flush()

@@ -2,6 +2,7 @@ package kusto
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -22,7 +23,8 @@ type v2Writer struct {
 	first   bool
 	tableID int
 	errors  []map[string]oneAPI // for DataSetCompletion
-	failed  *Error              // the deferred failure, for the completion table
+	failed  *Error              // what ended the answer early, for the completion table
+	stats   []tableStats
 }
 
 func newV2Writer(w *bufio.Writer, opts options, act activity, now func() time.Time) *v2Writer {
@@ -98,10 +100,17 @@ func (v *v2Writer) table(name string, columns []column) *v2Table {
 	return t
 }
 
+// tableStats is what the answer says about one result table.
+type tableStats struct {
+	Rows int64 `json:"table_row_count"`
+	Size int64 `json:"table_size"`
+}
+
 // v2Table is the open primary table.
 type v2Table struct {
 	v          *v2Writer
 	rows       int64
+	size       int64 // bytes of encoded rows
 	inFragment bool
 	inRows     bool // something stands in the open Rows array already
 }
@@ -123,6 +132,7 @@ func (t *v2Table) row(encoded []byte) {
 	t.inRows = true
 	t.v.w.Write(encoded)
 	t.rows++
+	t.size += int64(len(encoded))
 }
 
 // flush ends the open fragment, so that a client can read what is there.
@@ -136,6 +146,7 @@ func (t *v2Table) flush() {
 // close ends the table. A failure in the middle of it is placed as the client
 // asked: in the data, at the end of the table, or only at the end of the set.
 func (t *v2Table) close(failure *Error) {
+	t.v.stats = append(t.v.stats, tableStats{t.rows, t.size})
 	var oneAPIErrors []byte
 	if failure != nil {
 		t.v.failed = failure
@@ -167,32 +178,57 @@ func (t *v2Table) close(failure *Error) {
 // completionColumns are the columns of QueryCompletionInformation.
 const completionColumns = `[{"ColumnName":"Timestamp","ColumnType":"datetime"},{"ColumnName":"ClientRequestId","ColumnType":"string"},{"ColumnName":"ActivityId","ColumnType":"guid"},{"ColumnName":"SubActivityId","ColumnType":"guid"},{"ColumnName":"ParentActivityId","ColumnType":"guid"},{"ColumnName":"Level","ColumnType":"int"},{"ColumnName":"LevelName","ColumnType":"string"},{"ColumnName":"StatusCode","ColumnType":"int"},{"ColumnName":"StatusCodeName","ColumnType":"string"},{"ColumnName":"EventType","ColumnType":"int"},{"ColumnName":"EventTypeName","ColumnType":"string"},{"ColumnName":"Payload","ColumnType":"string"}]`
 
-// hresultTooLarge is E_QUERY_RESULT_SET_TOO_LARGE as the service prints it.
-const hresultTooLarge = -2133196797
+// consumption is the payload of the statistics row. What this server does not
+// measure is null: a number would be an invention.
+type consumption struct {
+	ExecutionTime float64       `json:"ExecutionTime"` // seconds
+	Resources     resourceUsage `json:"resource_usage"`
+	Input         inputStats    `json:"input_dataset_statistics"`
+	Output        []tableStats  `json:"dataset_statistics"`
+}
+
+type resourceUsage struct {
+	Cache struct {
+		Memory *struct{} `json:"memory"`
+		Disk   *struct{} `json:"disk"`
+		Shards *struct{} `json:"shards"`
+	} `json:"cache"`
+	CPU struct {
+		User   *string `json:"user"`
+		Kernel *string `json:"kernel"`
+		Total  *string `json:"total cpu"`
+	} `json:"cpu"`
+	Memory struct {
+		Peak *int64 `json:"peak_per_node"`
+	} `json:"memory"`
+}
+
+type inputStats struct {
+	Extents   *struct{} `json:"extents"`
+	Rows      *struct{} `json:"rows"`
+	RowStores *struct{} `json:"rowstores"`
+	Shards    *struct{} `json:"shards"`
+}
 
 // finish writes the completion table and the last frame.
-func (v *v2Writer) finish(rows int64) error {
+func (v *v2Writer) finish() error {
 	v.tableID++
 	v.open(`{"FrameType":"DataTable","TableId":%d,"TableKind":"QueryCompletionInformation","TableName":"QueryCompletionInformation","Columns":%s,"Rows":[`, v.tableID, completionColumns)
-	elapsed := v.now().Sub(v.started).Seconds()
-	stats := mustJSON(map[string]any{"ExecutionTime": elapsed, "dataset_statistics": []any{map[string]any{"table_row_count": rows}}})
-	switch {
-	case v.failed == nil:
-		v.completionRow(4, "Info", 0, "S_OK (0)", 4, "QueryInfo", `{"Count":1,"Text":"Query completed successfully"}`)
-	case v.opts.DeferErrors:
-		text := mustJSON(map[string]any{"Count": 1, "Text": v.failed.Message})
-		v.completionRow(2, "Error", hresultTooLarge, "Query result set too large (E_QUERY_RESULT_SET_TOO_LARGE). (-2133196797)", 1, "QueryLimitsExceeded", string(text))
-	default:
-		text := mustJSON(map[string]any{"Count": 1, "Text": v.failed.Message})
-		v.completionRow(2, "Error", hresultTooLarge, v.failed.Code, 1, "QueryFailed", string(text))
+	if v.failed == nil {
+		v.completionRow(4, "Info", 0, "S_OK (0)", 4, "QueryInfo", mustJSON(queryInfo{1, "Query completed successfully"}))
+	} else {
+		code, name, event := v.failed.hresult()
+		v.completionRow(2, "Error", code, name, 1, event, mustJSON(queryInfo{1, v.failed.Message}))
 	}
 	v.w.WriteByte(',')
-	v.completionRow(6, "Stats", 0, "S_OK (0)", 0, "QueryResourceConsumption", string(stats))
+	v.completionRow(6, "Stats", 0, "S_OK (0)", 0, "QueryResourceConsumption",
+		mustJSON(consumption{ExecutionTime: v.now().Sub(v.started).Seconds(), Output: v.stats}))
 	v.end("]}")
+	isCancelled := v.failed != nil && v.failed.Code == cancelled
 	if len(v.errors) > 0 {
-		v.open(`{"FrameType":"DataSetCompletion","HasErrors":true,"Cancelled":false,"OneApiErrors":%s}`, mustJSON(v.errors))
+		v.open(`{"FrameType":"DataSetCompletion","HasErrors":true,"Cancelled":%t,"OneApiErrors":%s}`, isCancelled, mustJSON(v.errors))
 	} else {
-		v.open(`{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}`)
+		v.open(`{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":%t}`, isCancelled)
 	}
 	v.end("")
 	v.w.WriteByte(']')
@@ -200,15 +236,22 @@ func (v *v2Writer) finish(rows int64) error {
 	return v.w.Flush()
 }
 
-func (v *v2Writer) completionRow(level int, levelName string, status int, statusName string, event int, eventName, payload string) {
-	v.w.Write(mustJSON([]any{wire.Time(v.now()), v.act.ClientRequestID, v.act.ID, ids.NewGUID(), v.act.ID, level, levelName, status, statusName, event, eventName, payload}))
+type queryInfo struct {
+	Count int
+	Text  string
+}
+
+func (v *v2Writer) completionRow(level int, levelName string, status int, statusName string, event int, eventName string, payload []byte) {
+	v.w.Write(mustJSON([]any{wire.Time(v.now()), v.act.ClientRequestID, v.act.ID, ids.NewGUID(), v.act.ID, level, levelName, status, statusName, event, eventName, string(payload)}))
 }
 
 // mustJSON marshals values of our own making.
 func mustJSON(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		panic("BUG: frame does not marshal: " + err.Error())
 	}
-	return data
+	return bytes.TrimRight(b.Bytes(), "\n")
 }

@@ -86,10 +86,17 @@ func New(c Config) *Handler {
 		started: c.Started, now: c.Now, log: c.Log, mux: http.NewServeMux()}
 	h.mux.HandleFunc("GET /v1/rest/auth/metadata", h.authMetadata)
 	h.mux.HandleFunc("GET /v1/rest/ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
-	h.mux.Handle("/v2/rest/query", h.authenticated("DN.RunQuery", h.queryV2))
-	h.mux.Handle("/v1/rest/query", h.authenticated("DN.RunQuery", h.queryV1))
-	h.mux.Handle("/v1/rest/mgmt", h.authenticated("DN.AdminCommand", h.mgmt))
+	for _, method := range []string{"GET", "POST"} {
+		h.mux.Handle(method+" /v2/rest/query", h.authenticated("DN.RunQuery", h.queryV2))
+		h.mux.Handle(method+" /v1/rest/query", h.authenticated("DN.RunQuery", h.queryV1))
+	}
+	h.mux.Handle("POST /v1/rest/mgmt", h.authenticated("DN.AdminCommand", h.mgmt))
 	h.mux.Handle("POST /v1/rest/ingest/{database}/{table}", h.authenticated("DN.StreamingIngest", h.stream))
+	for path, methods := range map[string]string{"/v2/rest/query": "GET, POST", "/v1/rest/query": "GET, POST", "/v1/rest/mgmt": "POST", "/v1/rest/ingest/{database}/{table}": "POST", "/v1/rest/auth/metadata": "GET"} {
+		h.mux.Handle(path, h.authenticated("DN.Unknown", methodNotAllowed(methods)))
+	}
+	h.mux.Handle("HEAD /v2/rest/query", h.authenticated("DN.Unknown", methodNotAllowed("GET, POST")))
+	h.mux.Handle("HEAD /v1/rest/query", h.authenticated("DN.Unknown", methodNotAllowed("GET, POST")))
 	h.mux.Handle("/", h.authenticated("DN.Unknown", func(_ http.ResponseWriter, r *http.Request, _ *call) error {
 		return &Error{Status: http.StatusNotFound, Code: "General_NotFound", Type: "Kusto.Data.Exceptions.KustoRequestException",
 			Message: "The path '" + r.URL.Path + "' is not served here.", Permanent: true}
@@ -97,25 +104,42 @@ func New(c Config) *Handler {
 	return h
 }
 
+// methodNotAllowed refuses a method of a path that is served with others.
+func methodNotAllowed(methods string) func(http.ResponseWriter, *http.Request, *call) error {
+	return func(w http.ResponseWriter, r *http.Request, _ *call) error {
+		w.Header().Set("Allow", methods)
+		return &Error{Status: http.StatusMethodNotAllowed, Code: "General_MethodNotAllowed", Type: "Kusto.Data.Exceptions.KustoRequestException",
+			Message: "The method " + r.Method + " is not allowed here; " + methods + " is.", Permanent: true}
+	}
+}
+
 // call is one authenticated request to one cluster.
 type call struct {
 	cluster cluster.Spec
-	access  access
-	act     activity
+	// ingest tells that the data management host name was called.
+	ingest bool
+	access access
+	act    activity
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if crossOrigin(w, r) {
+		return
+	}
 	h.mux.ServeHTTP(w, r)
 }
+
+// maxRequestID bounds the client's own request id, which is echoed.
+const maxRequestID = 1024
 
 // authenticated finds the cluster of the host, verifies the token and looks up
 // the caller's grants before it runs fn.
 func (h *Handler) authenticated(kind string, fn func(http.ResponseWriter, *http.Request, *call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{act: activity{ID: ids.NewGUID(), ClientRequestID: r.Header.Get("x-ms-client-request-id"), Kind: kind}}
-		if c.act.ClientRequestID == "" {
+		if c.act.ClientRequestID == "" || len(c.act.ClientRequestID) > maxRequestID {
 			c.act.ClientRequestID = "unspecified;" + c.act.ID
 		}
 		w.Header().Set("x-ms-client-request-id", c.act.ClientRequestID)
@@ -135,7 +159,8 @@ func (h *Handler) admit(r *http.Request, c *call) error {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	id, ok := h.runtime.ByHost(strings.ToLower(host))
+	host = strings.ToLower(host)
+	id, ok := h.runtime.ByHost(host)
 	if !ok {
 		return &Error{Status: http.StatusNotFound, Code: "General_NotFound", Type: "Kusto.Data.Exceptions.KustoRequestException",
 			Message: "There is no cluster at '" + host + "'.", Permanent: true}
@@ -145,6 +170,7 @@ func (h *Handler) admit(r *http.Request, c *call) error {
 		return err
 	}
 	c.cluster, c.act.Cluster = spec, strings.ToUpper(spec.Name)
+	c.ingest = strings.HasPrefix(host, "ingest-") && !strings.HasPrefix(spec.URI, "https://ingest-")
 	principal, err := h.verifier.Verify(r.Context(), wire.BearerToken(r), h.audiences(spec)...)
 	if err != nil {
 		return &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", cause: err}

@@ -35,8 +35,8 @@ type resultTable struct {
 
 // compile turns the text into plans; names resolve only to what the caller may read.
 // Options that the text sets are added to the request's.
-func (h *Handler) compile(ctx context.Context, c *call, req *request, extra map[string]*kql.Table) ([]resultTable, error) {
-	env, err := h.environment(ctx, c, *req, extra)
+func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultTable, error) {
+	env, err := h.environment(ctx, c, *req)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,9 @@ func (h *Handler) compile(ctx context.Context, c *call, req *request, extra map[
 	if err != nil {
 		return nil, err
 	}
-	req.Options.set(program.Options)
+	if err := req.Options.set(program.Options); err != nil {
+		return nil, err
+	}
 	out := make([]resultTable, len(program.Results))
 	for i, res := range program.Results {
 		t := resultTable{name: res.Name, query: cluster.Query{Database: env.Database, SQL: res.SQL, Params: res.Params}}
@@ -66,7 +68,7 @@ func (h *Handler) compile(ctx context.Context, c *call, req *request, extra map[
 }
 
 // environment is what the compiler may see of the cluster.
-func (h *Handler) environment(ctx context.Context, c *call, req request, extra map[string]*kql.Table) (kql.Env, error) {
+func (h *Handler) environment(ctx context.Context, c *call, req request) (kql.Env, error) {
 	database, err := h.database(ctx, c, req.Database)
 	if err != nil {
 		return kql.Env{}, err
@@ -93,9 +95,6 @@ func (h *Handler) environment(ctx context.Context, c *call, req request, extra m
 	return kql.Env{
 		Database: database, Now: now.UTC(), Parameters: req.Parameters,
 		Lookup: func(db, name string) (*kql.Table, bool) {
-			if t, ok := extra[name]; ok {
-				return t, true
-			}
 			for _, t := range tables(db) {
 				if t.Name == name {
 					return kqlTable(t), true
@@ -123,22 +122,28 @@ func kqlTable(t catalog.Table) *kql.Table {
 
 // database resolves the request's database name to the spelling of creation.
 // NetDefaultDB and an empty name mean the first database the caller may read,
-// or none at all.
+// else the first whose metadata the caller may see, or none at all.
 func (h *Handler) database(ctx context.Context, c *call, name string) (string, error) {
 	all, err := h.runtime.Databases(ctx, c.cluster.ID)
 	if err != nil {
 		return "", err
 	}
-	unset := name == "" || strings.EqualFold(name, defaultDatabase)
-	for _, db := range all {
-		if strings.EqualFold(db.Name, name) || unset && c.access.may(needRead, db.Name) {
-			return db.Name, nil
+	if name != "" && !strings.EqualFold(name, defaultDatabase) {
+		for _, db := range all {
+			if strings.EqualFold(db.Name, name) {
+				return db.Name, nil
+			}
+		}
+		return "", databaseNotFound(name)
+	}
+	for _, n := range []need{needRead, needShow} {
+		for _, db := range all {
+			if c.access.may(n, db.Name) {
+				return db.Name, nil
+			}
 		}
 	}
-	if unset {
-		return "", nil
-	}
-	return "", databaseNotFound(name)
+	return "", nil
 }
 
 // answer is where rows go: a v1 or a v2 table.
@@ -168,21 +173,22 @@ func (h *Handler) copyRows(rows engine.Rows, more bool, columns []column, opts o
 	defer rows.Close()
 	var size int64
 	var buf []byte
+	maxRecords, maxSize, take := opts.limits()
 	for ; more; more = rows.Next() {
 		c, err := newCells(columns, rows.RecordBatch())
 		if err != nil {
 			return count, asError(err)
 		}
 		for i := range int(rows.RecordBatch().NumRows()) {
-			if opts.TakeMaxRecords > 0 && count >= opts.TakeMaxRecords {
+			if take >= 0 && count >= take {
 				return count, nil
 			}
-			if opts.MaxRecords > 0 && count >= opts.MaxRecords {
-				return count, truncated(fmt.Sprintf("%d records", opts.MaxRecords))
+			if maxRecords > 0 && count >= maxRecords {
+				return count, truncated(fmt.Sprintf("%d records", maxRecords))
 			}
 			buf = c.appendRow(buf[:0], i)
-			if size += int64(len(buf)); opts.MaxSize > 0 && size > opts.MaxSize {
-				return count, truncated(fmt.Sprintf("%d MB", opts.MaxSize>>20))
+			if size += int64(len(buf)); maxSize > 0 && size > maxSize {
+				return count, truncated(sizeText(maxSize))
 			}
 			out.row(buf)
 			count++
@@ -197,10 +203,18 @@ func (h *Handler) copyRows(rows engine.Rows, more bool, columns []column, opts o
 	return count, nil
 }
 
+// sizeText prints a size as the service does, in MB, unless it is not whole.
+func sizeText(n int64) string {
+	if n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 func truncated(limit string) *Error {
 	return &Error{Status: http.StatusOK, Code: "LimitsExceeded", Type: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
 		Message: "Query execution has exceeded the allowed limits (80DA0003): The results of this query exceed the set limit of " + limit +
-			", so not all records were returned (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003). See https://aka.ms/kustoquerylimits for more information and possible solutions."}
+			", so not all records were returned (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003). See https://aka.ms/kustoquerylimits for more information and possible solutions.."}
 }
 
 func (h *Handler) queryV2(w http.ResponseWriter, r *http.Request, c *call) error {
@@ -213,7 +227,7 @@ func (h *Handler) queryV2(w http.ResponseWriter, r *http.Request, c *call) error
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), req.Options.timeout(queryTimeout))
 	defer cancel()
-	tables, rows, more, err := h.prepare(ctx, c, &req)
+	tables, rows, more, err := h.prepare(ctx, c, &req, needRead)
 	if err != nil {
 		return err
 	}
@@ -242,22 +256,28 @@ func (h *Handler) queryV2(w http.ResponseWriter, r *http.Request, c *call) error
 		}
 	}
 	h.done(ctx, c, total, failure)
-	if err := errors.Join(out.finish(total), closeBody()); err != nil {
+	if err := errors.Join(out.finish(), closeBody()); err != nil {
 		h.log.DebugContext(ctx, "client left during the answer", "request_id", c.act.ID, "error", err)
 	}
 	return nil
 }
 
-// prepare compiles the request and opens its first result.
-func (h *Handler) prepare(ctx context.Context, c *call, req *request) ([]resultTable, engine.Rows, bool, error) {
-	tables, err := h.compile(ctx, c, req, nil)
+// prepare compiles the request and opens its first result. The caller must be
+// allowed n on the request's database.
+func (h *Handler) prepare(ctx context.Context, c *call, req *request, n need) ([]resultTable, engine.Rows, bool, error) {
+	database, err := h.database(ctx, c, req.Database)
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if db := tables[0].query.Database; db != "" {
-		if err := c.access.require(needRead, db); err != nil {
-			return nil, nil, false, err
-		}
+	if err := c.access.require(n, database); err != nil {
+		return nil, nil, false, err
+	}
+	if database == "" { // a cluster without databases: there is nothing to run in
+		return nil, nil, false, databaseNotFound(defaultDatabase)
+	}
+	tables, err := h.compile(ctx, c, req)
+	if err != nil {
+		return nil, nil, false, err
 	}
 	rows, more, err := h.openRows(ctx, c, tables[0])
 	return tables, rows, more, err
@@ -281,12 +301,12 @@ func (h *Handler) queryV1(w http.ResponseWriter, r *http.Request, c *call) error
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), req.Options.timeout(queryTimeout))
 	defer cancel()
-	return h.answerV1(ctx, w, r, c, req)
+	return h.answerV1(ctx, w, r, c, req, needRead)
 }
 
 // answerV1 runs a query and answers in v1 shape.
-func (h *Handler) answerV1(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call, req request) error {
-	tables, rows, more, err := h.prepare(ctx, c, &req)
+func (h *Handler) answerV1(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call, req request, n need) error {
+	tables, rows, more, err := h.prepare(ctx, c, &req, n)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package kusto
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -82,7 +83,7 @@ func appendCell(b []byte, t types.Type, a arrow.Array, i int) []byte {
 		}
 		return append(b, "false"...)
 	case *array.Int32:
-		return fmt.Append(b, a.Value(i))
+		return strconv.AppendInt(b, int64(a.Value(i)), 10)
 	case *array.Int64:
 		switch t {
 		case types.DateTime:
@@ -90,7 +91,7 @@ func appendCell(b []byte, t types.Type, a arrow.Array, i int) []byte {
 		case types.TimeSpan:
 			return appendTimespan(b, a.Value(i))
 		}
-		return fmt.Append(b, a.Value(i))
+		return strconv.AppendInt(b, a.Value(i), 10)
 	case *array.Float64:
 		return appendReal(b, a.Value(i))
 	case *array.Decimal128:

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -28,6 +27,9 @@ const (
 // stream serves streaming ingestion: the rows are durable and visible when it
 // answers 200.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *call) error {
+	if strings.EqualFold(r.Header.Get("x-ms-readonly"), "true") {
+		return badRequest("the request is read-only (x-ms-readonly) and ingestion is not")
+	}
 	database, err := h.database(r.Context(), c, r.PathValue("database"))
 	if err != nil {
 		return err
@@ -42,18 +44,17 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *call) error 
 	if err := h.streamingAllowed(r.Context(), c, database, table); err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	if kind := q.Get("sourceKind"); kind != "" && !strings.EqualFold(kind, "stream") {
+	if kind := parameter(r, "sourceKind"); kind != "" && !strings.EqualFold(kind, "stream") {
 		return badRequest("sourceKind '%s' is not supported; send the data in the body", kind)
 	}
-	if name := q.Get("mappingName"); name != "" {
+	if name := parameter(r, "mappingName"); name != "" {
 		return entityNotFound("MappingReference", name)
 	}
-	format, err := ingest.ParseFormat(q.Get("streamFormat"))
+	format, err := ingest.ParseFormat(parameter(r, "streamFormat"))
 	if err != nil {
 		return badRequest("%s", err)
 	}
-	data, err := streamBody(r, format)
+	data, err := readBody(r, streamLimit(format))
 	if err != nil {
 		return err
 	}
@@ -74,25 +75,21 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *call) error 
 	return nil
 }
 
-func streamBody(r *http.Request, format ingest.Format) ([]byte, error) {
-	limit := int64(maxStream)
+func streamLimit(format ingest.Format) int64 {
 	if format == ingest.Parquet {
-		limit = maxStreamParquet
+		return maxStreamParquet
 	}
-	body, err := requestBody(r)
-	if err != nil {
-		return nil, err
+	return maxStream
+}
+
+// parameter reads a URL parameter whose name clients spell in several ways.
+func parameter(r *http.Request, name string) string {
+	for have, values := range r.URL.Query() {
+		if strings.EqualFold(have, name) {
+			return values[0]
+		}
 	}
-	defer body.Close()
-	r.Body = body
-	data, err := wire.ReadBody(r, limit)
-	switch {
-	case errors.Is(err, wire.ErrTooLarge):
-		return nil, tooLarge(limit)
-	case errors.Is(err, io.ErrUnexpectedEOF), err != nil && r.Header.Get("Content-Encoding") != "":
-		return nil, badRequest("the request body is not valid %s", r.Header.Get("Content-Encoding"))
-	}
-	return data, err
+	return ""
 }
 
 // streamingAllowed checks the cluster flag and the policy of table or database.

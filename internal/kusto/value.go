@@ -36,12 +36,16 @@ func appendReal(b []byte, v float64) []byte {
 	return b
 }
 
+// maxTicks is 9999-12-31T23:59:59.9999999, the last datetime.
+const maxTicks = 3_155_378_975_999_999_999
+
 // appendDatetime writes ticks since 0001-01-01 as yyyy-MM-ddTHH:mm:ss[.fffffff]Z.
+// What lies outside a datetime's range is null, as every result out of range.
 func appendDatetime(b []byte, ticks int64) []byte {
-	secs, frac := ticks/ticksPerSecond, ticks%ticksPerSecond
-	if frac < 0 {
-		secs, frac = secs-1, frac+ticksPerSecond
+	if ticks < 0 || ticks > maxTicks {
+		return append(b, "null"...)
 	}
+	secs, frac := ticks/ticksPerSecond, ticks%ticksPerSecond
 	y, mo, d := civil(secs / 86400)
 	s := secs % 86400
 	b = append(b, '"')
@@ -168,6 +172,7 @@ func appendDynamic(b []byte, text string) []byte {
 	if text == "" {
 		return append(b, "null"...)
 	}
+	text = strings.ToValidUTF8(text, "\ufffd")
 	if !json.Valid([]byte(text)) {
 		return appendString(b, text)
 	}

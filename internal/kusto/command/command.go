@@ -20,10 +20,15 @@ type (
 		IfExists bool
 	}
 	// Show is any .show of a fixed kind without an entity, see the constants.
-	Show struct{ What What }
+	// Databases narrows the ones that list databases, nil for all.
+	Show struct {
+		What      What
+		Databases []string
+	}
 	// ShowTable is .show table T …; Form is "", "details", "cslschema" or "schema as json".
 	ShowTable struct{ Name, Form string }
-	// ShowDatabase is .show database [D] schema [as json | as csl script], or principals.
+	// ShowDatabase is .show database [D] and a Form: "" or one of "details",
+	// "identity", "schema", "schema as json", "schema as csl script", "principals".
 	ShowDatabase struct{ Name, Form string }
 	// ShowPolicy is .show table|database N policy KIND.
 	ShowPolicy struct{ Entity Entity }
@@ -72,7 +77,11 @@ const (
 	Functions         What = "functions"
 	MaterializedViews What = "materialized-views"
 	ExternalTables    What = "external tables"
+	Entities          What = "databases entities"
+	EntityGroups      What = "entity_groups"
 	Cluster           What = "cluster"
+	ClusterPrincipals What = "cluster principals"
+	PrincipalRoles    What = "principal roles"
 )
 
 func (CreateTable) isCommand()  {}

@@ -26,7 +26,9 @@ func Parse(text string) (cmd Command, pipe string, err error) {
 		return nil, "", err
 	}
 	if verb == "show" && s.accept("|") {
-		s.space()
+		if s.end() {
+			return nil, "", s.fail("a query is expected behind the bar")
+		}
 		return cmd, s.text[s.pos:], nil
 	}
 	s.accept(";")
@@ -52,39 +54,95 @@ func unknown(s *scanner, start int) error {
 	return s.fail("the control command '.%s' is not supported", strings.Join(words, " "))
 }
 
+// ends reports whether a .show command is complete here: a bar and a query may follow.
+func (s *scanner) ends() bool { return s.end() || s.peek() == "|" || s.peek() == ";" }
+
+// fixed are the .show commands without an entity, longer ones first.
+func fixed() []struct {
+	words string
+	what  What
+} {
+	return []struct {
+		words string
+		what  What
+	}{
+		{"version", Version},
+		{"cluster databases details", DatabasesDetails}, {"cluster databases identity", DatabasesIdentity},
+		{"cluster databases schema as json", SchemaAsJSON}, {"cluster databases schema", DatabasesSchema},
+		{"cluster databases entities", Entities}, {"cluster databases", Databases},
+		{"cluster principals", ClusterPrincipals}, {"cluster", Cluster},
+		{"schema as json", SchemaAsJSON}, {"schema", DatabasesSchema},
+		{"tables details", TablesDetails}, {"tables", Tables},
+		{"functions", Functions}, {"materialized-views", MaterializedViews}, {"external tables", ExternalTables},
+		{"entity_groups", EntityGroups}, {"principal roles", PrincipalRoles},
+	}
+}
+
 func show(s *scanner) (Command, error) {
 	start := s.pos
 	s.accept("show")
-	fixed := []struct {
-		words []string
-		what  What
-	}{
-		{[]string{"version"}, Version},
-		{[]string{"databases", "details"}, DatabasesDetails}, {[]string{"cluster", "databases", "details"}, DatabasesDetails},
-		{[]string{"databases", "identity"}, DatabasesIdentity}, {[]string{"cluster", "databases", "identity"}, DatabasesIdentity},
-		{[]string{"databases", "schema", "as", "json"}, SchemaAsJSON}, {[]string{"cluster", "databases", "schema", "as", "json"}, SchemaAsJSON},
-		{[]string{"databases", "schema"}, DatabasesSchema}, {[]string{"cluster", "databases", "schema"}, DatabasesSchema},
-		{[]string{"schema", "as", "json"}, SchemaAsJSON}, {[]string{"schema"}, DatabasesSchema},
-		{[]string{"cluster", "databases"}, Databases}, {[]string{"databases"}, Databases},
-		{[]string{"tables", "details"}, TablesDetails}, {[]string{"tables"}, Tables},
-		{[]string{"functions"}, Functions}, {[]string{"materialized-views"}, MaterializedViews}, {[]string{"external", "tables"}, ExternalTables},
-		{[]string{"cluster"}, Cluster},
-	}
-	for _, f := range fixed {
-		if s.accept(f.words...) {
-			if !s.end() && s.peek() != "|" && s.peek() != ";" {
-				return nil, unknown(s, start)
-			}
-			return Show{f.what}, nil
+	for _, f := range fixed() {
+		if s.accept(strings.Fields(f.words)...) {
+			return finishShow(s, start, Show{What: f.what})
 		}
 	}
 	switch {
+	case s.accept("databases"):
+		return showDatabases(s, start)
 	case s.accept("table"):
 		return showTable(s, start)
 	case s.accept("database"):
 		return showDatabase(s, start)
 	}
 	return nil, unknown(s, start)
+}
+
+// finishShow takes the with(…) clause of the commands that have one. Its
+// properties concern stored functions and secrets in them, which there are none of.
+func finishShow(s *scanner, start int, cmd Show) (Command, error) {
+	if cmd.What == Entities || cmd.What == SchemaAsJSON {
+		if _, err := s.properties(); err != nil {
+			return nil, err
+		}
+	}
+	if !s.ends() {
+		return nil, unknown(s, start)
+	}
+	return cmd, nil
+}
+
+// showDatabases is .show databases [(['A'], B)] [details | identity | schema [as json] | entities].
+func showDatabases(s *scanner, start int) (Command, error) {
+	var names []string
+	if s.accept("(") {
+		for {
+			name, err := s.name("database")
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+			if !s.accept(",") {
+				break
+			}
+		}
+		if err := s.expect(")"); err != nil {
+			return nil, err
+		}
+	}
+	what := Databases
+	switch {
+	case s.accept("details"):
+		what = DatabasesDetails
+	case s.accept("identity"):
+		what = DatabasesIdentity
+	case s.accept("entities"):
+		what = Entities
+	case s.accept("schema", "as", "json"):
+		what = SchemaAsJSON
+	case s.accept("schema"):
+		what = DatabasesSchema
+	}
+	return finishShow(s, start, Show{What: what, Databases: names})
 }
 
 func showTable(s *scanner, start int) (Command, error) {
@@ -101,7 +159,7 @@ func showTable(s *scanner, start int) (Command, error) {
 		return ShowTable{name, "cslschema"}, nil
 	case s.accept("schema", "as", "json"):
 		return ShowTable{name, "schema as json"}, nil
-	case s.end() || s.peek() == "|":
+	case s.ends():
 		return ShowTable{Name: name}, nil
 	}
 	return nil, unknown(s, start)
@@ -115,29 +173,29 @@ func policyOf(s *scanner, e Entity) (Command, error) {
 
 func showDatabase(s *scanner, start int) (Command, error) {
 	name := ""
-	if w := s.peek(); w != "schema" && w != "principals" && w != "policy" {
+	switch s.peek() {
+	case "schema", "principals", "policy", "details", "identity", "", "|", ";":
+	default:
 		var err error
 		if name, err = s.name("database"); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case s.accept("schema", "as", "json"), s.accept("schema", "as", "csl", "script"), s.accept("schema"), s.accept("principals"), s.accept("policy"):
-	default:
-		return nil, unknown(s, start)
-	}
-	words := strings.Fields(strings.ToLower(s.text[start:s.pos]))
-	switch words[len(words)-1] {
-	case "json":
-		return ShowDatabase{name, "schema as json"}, nil
-	case "script":
-		return ShowDatabase{name, "schema as csl script"}, nil
-	case "principals":
-		return ShowDatabase{name, "principals"}, nil
-	case "policy":
+	if s.accept("policy") {
 		return policyOf(s, Entity{Database: true, Name: name})
 	}
-	return ShowDatabase{name, "schema"}, nil
+	for _, form := range []string{"schema as json", "schema as csl script", "schema", "principals", "details", "identity"} {
+		if s.accept(strings.Fields(form)...) {
+			if !s.ends() {
+				return nil, unknown(s, start)
+			}
+			return ShowDatabase{name, form}, nil
+		}
+	}
+	if !s.ends() {
+		return nil, unknown(s, start)
+	}
+	return ShowDatabase{Name: name}, nil
 }
 
 func create(s *scanner) (Command, error) {
