@@ -24,7 +24,7 @@ type Address struct {
 func Parse(text string) (Address, error) {
 	rest, ok := strings.CutPrefix(text, Kind+":")
 	if !ok {
-		return Address{}, fmt.Errorf("%q does not begin with pkcs11:", text)
+		return Address{}, fmt.Errorf("%q does not begin with the scheme pkcs11", text)
 	}
 	path, query, _ := strings.Cut(rest, "?")
 	a := Address{text: text}
