@@ -18,7 +18,7 @@ func checkBody(req *provider.Request, t target) (json.RawMessage, error) {
 	body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, []byte("\xef\xbb\xbf")))
 	write := req.Method == http.MethodPut || req.Method == http.MethodPatch
 	if len(body) == 0 {
-		if write {
+		if write && !t.typ.NoBody {
 			return nil, azerr.InvalidRequestContent("A request body is required")
 		}
 		return nil, nil

@@ -88,7 +88,7 @@ func (f *Front) admit(ctx context.Context, req *provider.Request) (target, error
 		return target{}, azerr.RequestContentTooLarge(MaxBody)
 	}
 	f.fill(ctx, req)
-	t, err := f.resolve(req, v)
+	t, err := f.resolve(ctx, req, v)
 	if err != nil {
 		return t, err
 	}
@@ -155,6 +155,24 @@ func (f *Front) fill(ctx context.Context, req *provider.Request) {
 	}
 }
 
+// checkSubscription finds the subscription, and refuses writes while it is
+// disabled; what changes the subscription itself goes on.
+func (f *Front) checkSubscription(ctx context.Context, req *provider.Request, id string) error {
+	return f.view(ctx, func(tx store.Tx) error {
+		s, err := scope.FindSubscription(tx, id)
+		if errors.Is(err, scope.ErrNoSubscription) {
+			if is(id, f.subscriptionID) {
+				return nil // the first one is there before it has a record
+			}
+			return azerr.SubscriptionNotFound(id)
+		}
+		if err == nil && s.State == scope.Disabled && isWrite(req) && !changesNothing(req) && !is(req.ID.Namespace, "Microsoft.Subscription") {
+			return azerr.ReadOnlyDisabledSubscription(id)
+		}
+		return err
+	})
+}
+
 func isWrite(req *provider.Request) bool {
 	return req.Method == http.MethodPut || req.Method == http.MethodPatch || req.Method == http.MethodPost
 }
@@ -175,9 +193,18 @@ func (f *Front) checkRegistration(ctx context.Context, req *provider.Request, t 
 	})
 }
 
-// checkGroup finds the group a request lives in and refuses writes while it is
+// checkGroup finds the group (or the management group) a request lives in and refuses writes while it is
 // being deleted. The group itself is its provider's business.
 func (f *Front) checkGroup(ctx context.Context, req *provider.Request, t target) error {
+	if name, in := managementGroup(req.ID); in {
+		return f.view(ctx, func(tx store.Tx) error {
+			_, err := scope.Hierarchy{TenantID: f.tenantID}.Find(tx, name)
+			if errors.Is(err, scope.ErrNoManagementGroup) {
+				return azerr.ManagementGroupNotFound(name)
+			}
+			return err
+		})
+	}
 	if t.group == "" || t.own && is(t.typ.Type, groupType) {
 		return nil
 	}
@@ -195,6 +222,21 @@ func (f *Front) checkGroup(ctx context.Context, req *provider.Request, t target)
 		req.GroupLocation = string(g.Location)
 		return nil
 	})
+}
+
+// managementGroup is the name of the management group that id is an extension
+// of, or in.
+func managementGroup(id ids.ID) (name string, ok bool) {
+	if id.Parent == nil {
+		return "", false
+	}
+	for id.Parent != nil {
+		id = *id.Parent
+	}
+	if is(id.Namespace, "Microsoft.Management") && id.Subscription == "" && len(id.Segments) > 0 && is(id.Segments[0].Type, "managementGroups") {
+		return id.Segments[0].Name, true
+	}
+	return "", false
 }
 
 const groupType = "subscriptions/resourceGroups"

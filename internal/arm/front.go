@@ -42,7 +42,8 @@ type Config struct {
 	Deployments Deployments
 	Log         *slog.Logger
 	Now         func() time.Time
-	// SubscriptionID and TenantID are the ones served.
+	// SubscriptionID is the tenant's first subscription, which is there before it
+	// has a record; all others are records of package scope.
 	SubscriptionID string
 	TenantID       string
 }

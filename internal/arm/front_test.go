@@ -135,6 +135,9 @@ func newHouse(t *testing.T, providers ...provider.Provider) *house {
 		Now: func() time.Time { return time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC) },
 	})
 	err := h.store.Update(t.Context(), func(tx store.Tx) error {
+		if err := (scope.Hierarchy{TenantID: tenant}).Put(tx, scope.ManagementGroup{Name: "m", Parent: tenant}); err != nil {
+			return err
+		}
 		if err := scope.PutGroup(tx, scope.Group{Subscription: subID, Name: "dying", Location: "eastus", Deleting: "op"}); err != nil {
 			return err
 		}

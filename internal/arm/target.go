@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -27,15 +28,15 @@ type target struct {
 
 // resolve finds the provider and the type of req.ID and completes req.Action
 // and req.Shape. version is the parsed req.APIVersion.
-func (f *Front) resolve(req *provider.Request, v version) (target, error) {
+func (f *Front) resolve(ctx context.Context, req *provider.Request, v version) (target, error) {
 	t := target{own: is(req.ID.Namespace, namespace)}
 	t.subscription, t.group = home(req.ID)
 	if t.subscription != "" {
 		if !ids.IsGUID(t.subscription) {
 			return t, azerr.InvalidSubscriptionID(t.subscription)
 		}
-		if !is(t.subscription, f.subscriptionID) {
-			return t, azerr.SubscriptionNotFound(t.subscription)
+		if err := f.checkSubscription(ctx, req, t.subscription); err != nil {
+			return t, err
 		}
 	}
 	p := f.byNamespace[strings.ToLower(req.ID.Namespace)]
@@ -172,7 +173,7 @@ func (t *target) require(req *provider.Request) error {
 			t.scope = req.ID.Scope()
 		}
 	}
-	if t.own && t.showsOnlyOwn(req) {
+	if t.own && t.showsOnlyOwn(req) || showsOnlyOwn(t.provider, req) {
 		t.action = ""
 	}
 	return nil
@@ -196,6 +197,12 @@ func (t *target) showsOnlyOwn(req *provider.Request) bool {
 		return true
 	}
 	return false
+}
+
+// showsOnlyOwn asks a provider the same about one of its requests.
+func showsOnlyOwn(p provider.Provider, req *provider.Request) bool {
+	guard, ok := p.(provider.SelfGuarding)
+	return ok && guard.ShowsOnlyOwn(req)
 }
 
 // requestLocation is the location an error may print: the body's, else the

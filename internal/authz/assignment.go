@@ -71,13 +71,16 @@ func (e *Engine) Create(ctx context.Context, a Assignment) (stored Assignment, c
 	if !ids.IsGUID(a.Name) || !ids.IsGUID(a.PrincipalID) {
 		return Assignment{}, false, errors.New("role assignment name and principal must be GUIDs")
 	}
-	role, ok := Role(a.RoleID)
-	if !ok {
-		return Assignment{}, false, fmt.Errorf("role %s: %w", a.RoleID, ErrRoleNotFound)
-	}
-	a.RoleID, a.Name, a.PrincipalID = role.ID, strings.ToLower(a.Name), strings.ToLower(a.PrincipalID)
+	a.RoleID, a.Name, a.PrincipalID = strings.ToLower(a.RoleID), strings.ToLower(a.Name), strings.ToLower(a.PrincipalID)
+	var role RoleDefinition
 	err = e.store.Update(ctx, func(tx store.Tx) error {
 		now := e.now().UTC()
+		if role, err = e.role(tx, a.RoleID); err != nil {
+			return err
+		}
+		if err := e.assignable(tx, a.RoleID, scope); err != nil {
+			return err
+		}
 		old, err := assignmentByName(tx, a.Name)
 		switch {
 		case err == nil:
@@ -187,7 +190,14 @@ func (e *Engine) List(ctx context.Context, f Filter) ([]Assignment, error) {
 			if err != nil {
 				return err
 			}
-			if covers(at, scope) || !f.AtScope && covers(scope, at) {
+			shown, err := e.reaches(tx, at, scope)
+			if err == nil && !shown && !f.AtScope {
+				shown, err = e.reaches(tx, scope, at)
+			}
+			if err != nil {
+				return err
+			}
+			if shown {
 				found = append(found, a)
 			}
 		}

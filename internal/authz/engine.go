@@ -31,12 +31,24 @@ type Auditor interface {
 
 // Engine is the Authorizer of every plane. It is safe for concurrent use.
 type Engine struct {
-	store store.Store
-	now   func() time.Time
-	log   *slog.Logger
-	audit Auditor
-	roles map[string]RoleDefinition // by id
+	store     store.Store
+	now       func() time.Time
+	log       *slog.Logger
+	audit     Auditor
+	roles     map[string]RoleDefinition // the built-in ones, by id
+	hierarchy Hierarchy
 }
+
+// Hierarchy tells which management groups a scope is in; scope.Hierarchy is one.
+type Hierarchy interface {
+	// Above lists them, from the innermost to the root.
+	Above(tx store.Tx, scope ids.ID) ([]ids.ID, error)
+}
+
+// SetHierarchy makes roles at management groups reach what is in them. Without
+// it there are no management groups. It must not be called once decisions are
+// asked for.
+func (e *Engine) SetHierarchy(h Hierarchy) { e.hierarchy = h }
 
 var _ Authorizer = (*Engine)(nil)
 
@@ -117,7 +129,7 @@ func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, 
 	decision := Decision{Rule: "no role assignment grants it"}
 	err = e.store.View(ctx, func(tx store.Tx) error {
 		if !data && strings.EqualFold(action, readSubscription) {
-			below, err := assignmentBelow(tx, p.ObjectID, asked)
+			below, err := e.assignmentBelow(tx, p.ObjectID, asked)
 			if err != nil {
 				return err
 			}
@@ -149,8 +161,21 @@ func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignme
 		if err != nil {
 			return err
 		}
-		role, known := e.roles[a.RoleID]
-		if known && covers(at, asked) && !fn(a, role) {
+		reached, err := e.reaches(tx, at, asked)
+		if err != nil {
+			return err
+		}
+		if !reached {
+			continue
+		}
+		role, err := e.role(tx, a.RoleID)
+		if errors.Is(err, ErrRoleNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !fn(a, role) {
 			return nil
 		}
 	}
@@ -159,7 +184,7 @@ func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignme
 
 // assignmentBelow names an assignment of a principal below a subscription, ""
 // when there is none or the key is not a subscription's.
-func assignmentBelow(tx store.Tx, principalID, asked string) (name string, err error) {
+func (e *Engine) assignmentBelow(tx store.Tx, principalID, asked string) (name string, err error) {
 	if rest, ok := strings.CutPrefix(asked, "/subscriptions/"); !ok || strings.Contains(rest, "/") {
 		return "", nil
 	}
@@ -218,16 +243,30 @@ func (e *Engine) once(ctx context.Context, key string, fn func(tx store.Tx) erro
 // GrantOwner makes a principal Owner of a subscription. It does so once: an
 // assignment that was deleted later does not come back at the next start.
 func (e *Engine) GrantOwner(ctx context.Context, subscriptionID, objectID string) error {
-	done, err := e.once(ctx, "owner/"+subscriptionID+"/"+objectID, func(tx store.Tx) error {
-		now := e.now().UTC()
-		return putAssignment(tx, Assignment{Name: ids.NewGUID(), Scope: "/subscriptions/" + subscriptionID, RoleID: RoleOwner,
-			PrincipalID: strings.ToLower(objectID), PrincipalType: "ServicePrincipal", Created: now, Updated: now})
-	})
+	return e.grantOwner(ctx, "owner/"+subscriptionID+"/"+objectID, "/subscriptions/"+subscriptionID, objectID)
+}
+
+// GrantTenantOwner makes a principal Owner of the whole tenant, once: of its
+// management groups, and of what is made in it later.
+func (e *Engine) GrantTenantOwner(ctx context.Context, objectID string) error {
+	return e.grantOwner(ctx, "tenantowner/"+objectID, "/", objectID)
+}
+
+func (e *Engine) grantOwner(ctx context.Context, key, scope, objectID string) error {
+	done, err := e.once(ctx, key, func(tx store.Tx) error { return e.AssignOwner(tx, scope, objectID, "ServicePrincipal") })
 	if err != nil {
 		return fmt.Errorf("grant owner: %w", err)
 	}
 	if done {
-		e.log.InfoContext(ctx, "role assigned", "principal", objectID, "role", "Owner", "scope", "/subscriptions/"+subscriptionID)
+		e.log.InfoContext(ctx, "role assigned", "principal", objectID, "role", "Owner", "scope", scope)
 	}
 	return nil
+}
+
+// AssignOwner makes a principal Owner of a scope in the caller's transaction:
+// who makes a subscription owns it.
+func (e *Engine) AssignOwner(tx store.Tx, scope, objectID, principalType string) error {
+	now := e.now().UTC()
+	return putAssignment(tx, Assignment{Name: ids.NewGUID(), Scope: scope, RoleID: RoleOwner,
+		PrincipalID: strings.ToLower(objectID), PrincipalType: principalType, Created: now, Updated: now})
 }

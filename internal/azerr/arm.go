@@ -82,6 +82,11 @@ func InvalidSubscriptionID(subscription string) *Error {
 	return bad("InvalidSubscriptionId", fmt.Sprintf("The provided subscription identifier '%s' is malformed or invalid.", subscription))
 }
 
+// ReadOnlyDisabledSubscription: a write in a canceled subscription.
+func ReadOnlyDisabledSubscription(subscription string) *Error {
+	return conflict("ReadOnlyDisabledSubscription", fmt.Sprintf("The subscription '%s' is disabled and therefore marked as read only. You cannot perform any write actions on this subscription until it is re-enabled.", subscription))
+}
+
 // AuthorizationFailed: client is the application id, object the object id.
 func AuthorizationFailed(client, object, action, scope string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: "AuthorizationFailed", Message: fmt.Sprintf("The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or the scope is invalid. If access was recently granted, please refresh your credentials.", client, object, action, scope)}

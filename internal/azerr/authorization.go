@@ -70,9 +70,45 @@ func UnsupportedAuthorizationFilter(filter, forms string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "UnsupportedQuery", Message: fmt.Sprintf("The filter '%s' is not supported. Supported filters are %s.", filter, forms)}
 }
 
-// CustomRolesNotSupported: only built-in roles are there.
-func CustomRolesNotSupported() *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "RoleDefinitionLimitExceeded", Message: "Custom role definitions are not supported: the limit of this directory is 0. Assign a built-in role."}
+// InvalidRoleDefinitionID: the name is not a GUID.
+func InvalidRoleDefinitionID(name string) *Error {
+	return bad("InvalidRoleDefinitionId", fmt.Sprintf("The role definition ID '%s' is not valid. The role definition ID must be a GUID.", name))
+}
+
+// MissingAssignableScopes: a custom role that could be assigned nowhere.
+func MissingAssignableScopes() *Error {
+	return bad("MissingAssignableScopes", "The role definition must have at least one assignable scope.")
+}
+
+// InvalidAssignableScope: a custom role is for management groups (then without
+// data actions), subscriptions and resource groups.
+func InvalidAssignableScope(scope string) *Error {
+	return bad("InvalidAssignableScope", fmt.Sprintf("The scope '%s' cannot be an assignable scope of the role definition: it must be a subscription, a resource group or, without data actions, a management group.", scope))
+}
+
+// InvalidActionOrNotAction: the text is no operation's name.
+func InvalidActionOrNotAction(action string) *Error {
+	return bad("InvalidActionOrNotAction", fmt.Sprintf("'%s' does not match any of the actions supported by the providers.", action))
+}
+
+// RoleDefinitionWithSameNameExists: names are unique in the tenant.
+func RoleDefinitionWithSameNameExists(name string) *Error {
+	return conflict("RoleDefinitionWithSameNameExists", fmt.Sprintf("A role definition with the name '%s' already exists in this directory. Use a different name.", name))
+}
+
+// RoleDefinitionHasAssignments: the role is assigned to somebody.
+func RoleDefinitionHasAssignments() *Error {
+	return bad("RoleDefinitionHasAssignments", "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments).")
+}
+
+// RoleScopeNotAssignable: the scope is in none of the role's assignable scopes.
+func RoleScopeNotAssignable(scope, role string) *Error {
+	return bad("RoleAssignmentScopeNotAssignableToRoleDefinition", fmt.Sprintf("The scope '%s' is not in the assignable scopes of the role definition '%s'.", scope, role))
+}
+
+// DenyAssignmentNotFound: there are none.
+func DenyAssignmentNotFound(name string) *Error {
+	return missing("DenyAssignmentNotFound", fmt.Sprintf("The deny assignment '%s' is not found.", strings.ReplaceAll(name, "-", "")))
 }
 
 // BuiltInRoleImmutable: a built-in role was to be changed or deleted.

@@ -41,7 +41,14 @@ func TestAuthorizationGolden(t *testing.T) {
 		azerr.AuthorizationBadRequestFormat("Why."),
 		azerr.RoleAssignmentPropertyNotSupported("condition"),
 		azerr.UnsupportedAuthorizationFilter("x", "atScope()"),
-		azerr.CustomRolesNotSupported(),
+		azerr.InvalidRoleDefinitionID("x"),
+		azerr.MissingAssignableScopes(),
+		azerr.InvalidAssignableScope("/"),
+		azerr.InvalidActionOrNotAction("x"),
+		azerr.RoleDefinitionWithSameNameExists("mine"),
+		azerr.RoleDefinitionHasAssignments(),
+		azerr.RoleScopeNotAssignable("/subscriptions/s", "11111111-0000-4000-8000-000000000001"),
+		azerr.DenyAssignmentNotFound("11111111-0000-4000-8000-000000000001"),
 		azerr.BuiltInRoleImmutable(id),
 	})
 }

@@ -69,6 +69,7 @@ func TestARMGolden(t *testing.T) {
 		azerr.ResourceGroupNotFound("g"),
 		azerr.SubscriptionNotFound(sub),
 		azerr.InvalidSubscriptionID("x"),
+		azerr.ReadOnlyDisabledSubscription(sub),
 		azerr.AuthenticationFailed(tenant),
 		azerr.InvalidAuthenticationToken(tenant),
 		azerr.ExpiredAuthenticationToken(tenant, "1/2/2026 3:04:05 AM", "1/2/2026 4:04:05 AM"),
@@ -128,5 +129,23 @@ func TestDeploymentGolden(t *testing.T) {
 		azerr.JobSizeExceeded(5<<20, 4<<20),
 		azerr.DeploymentJobSizeExceeded(5<<20, 4<<20),
 		azerr.InvalidContentLink("https://x/y.json", "11111111-2222-4333-8444-555555555555"),
+	})
+}
+
+func TestManagementGolden(t *testing.T) {
+	t.Parallel()
+	const sub = "0b1f6471-1bf0-4dda-aec3-111122223333"
+	golden(t, "management.golden", []*azerr.Error{
+		azerr.ManagementGroupNotFound("g"),
+		azerr.InvalidManagementGroupName("g."),
+		azerr.ManagementGroupNotEmpty("g"),
+		azerr.RootManagementGroupImmutable("root"),
+		azerr.ManagementGroupCircle("a", "b"),
+		azerr.ManagementGroupTooDeep(6),
+		azerr.SubscriptionNotUnderManagementGroup(sub, "g"),
+		azerr.SubscriptionAliasNotFound("a"),
+		azerr.SubscriptionAliasConflict("a", sub),
+		azerr.InvalidSubscriptionRequest("why"),
+		azerr.SubscriptionStateConflict(sub, "Disabled"),
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/deploy"
 	"github.com/kustos-io/kustos/internal/arm/operations"
+	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/barrier"
@@ -31,7 +32,9 @@ import (
 	rpkeyvault "github.com/kustos-io/kustos/internal/rp/keyvault"
 	rpkusto "github.com/kustos-io/kustos/internal/rp/kusto"
 	rpidentity "github.com/kustos-io/kustos/internal/rp/managedidentity"
+	rpmanagement "github.com/kustos-io/kustos/internal/rp/management"
 	rpresources "github.com/kustos-io/kustos/internal/rp/resources"
+	rpsubscription "github.com/kustos-io/kustos/internal/rp/subscription"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/vault"
 )
@@ -114,7 +117,13 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if p.bootstrap, err = dir.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
-	err = errors.Join(access.GrantOwner(ctx, p.bootstrap.SubscriptionID, p.bootstrap.ObjectID), access.GrantDirectoryAdministrator(ctx, p.bootstrap.ObjectID))
+	access.SetHierarchy(scope.Hierarchy{TenantID: dir.TenantID()})
+	err = errors.Join(
+		access.GrantOwner(ctx, p.bootstrap.SubscriptionID, p.bootstrap.ObjectID),
+		access.GrantTenantOwner(ctx, p.bootstrap.ObjectID), // the tenant: management groups, more subscriptions
+		access.GrantDirectoryAdministrator(ctx, p.bootstrap.ObjectID),
+		in.store.Update(ctx, func(tx store.Tx) error { return scope.EnsureSubscription(tx, p.bootstrap.SubscriptionID, now().UTC()) }),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -138,15 +147,17 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()})
-	reader := rpkusto.FirstPartyReader{Front: front, Subscription: dir.SubscriptionID(), TenantID: dir.TenantID()}
+	reader := rpkusto.FirstPartyReader{Front: front, TenantID: dir.TenantID()}
 	clusters := rpkusto.New(rpkusto.Config{
 		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
 		Keys: customer, Authorizer: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
 	front.Register(
-		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()}),
+		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: dir.TenantID()}),
 		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Log: log, Now: now}),
 		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: in.store, Front: front, TenantID: dir.TenantID()}),
+		rpmanagement.New(rpmanagement.Config{Store: in.store, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), Log: log, Now: now}),
+		rpsubscription.New(rpsubscription.Config{Store: in.store, Authorizer: access, Owners: access, TenantID: dir.TenantID(), Log: log, Now: now}),
 		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
 		clusters,
 	)

@@ -15,11 +15,14 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/deploy"
 	"github.com/kustos-io/kustos/internal/arm/operations"
 	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/directory"
 	"github.com/kustos-io/kustos/internal/rp/authorization"
 	"github.com/kustos-io/kustos/internal/rp/managedidentity"
+	"github.com/kustos-io/kustos/internal/rp/management"
 	"github.com/kustos-io/kustos/internal/rp/resources"
+	"github.com/kustos-io/kustos/internal/rp/subscription"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/memstore"
 )
@@ -66,6 +69,13 @@ func New(t *testing.T, o Options) *House {
 	if err := h.Access.GrantOwner(t.Context(), h.Boot.SubscriptionID, h.Boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
+	h.Access.SetHierarchy(scope.Hierarchy{TenantID: h.Boot.TenantID})
+	if err := h.Access.GrantTenantOwner(t.Context(), h.Boot.ObjectID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, h.Boot.SubscriptionID, o.Now()) }); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.Access.GrantDirectoryAdministrator(t.Context(), h.Boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +86,10 @@ func New(t *testing.T, o Options) *House {
 	h.Front.Register(
 		managedidentity.New(managedidentity.Config{Store: h.Store, Identities: h.Directory, Assignments: h.Access, Now: o.Now}),
 		authorization.New(authorization.Config{Engine: h.Access, Principals: h.Directory, Store: h.Store, Front: h.Front, TenantID: h.Boot.TenantID}),
+		management.New(management.Config{Store: h.Store, Authorizer: h.Access, Assignments: h.Access, TenantID: h.Boot.TenantID, Now: o.Now}),
+		subscription.New(subscription.Config{Store: h.Store, Authorizer: h.Access, Owners: h.Access, TenantID: h.Boot.TenantID, Now: o.Now}),
 		resources.New(resources.Config{Store: h.Store, Authorizer: h.Access, Operations: h.Operations, Registry: h.Front, Dispatcher: h.Front, Assignments: h.Access,
-			Now: o.Now, SubscriptionID: h.Boot.SubscriptionID, TenantID: h.Boot.TenantID}))
+			Now: o.Now, TenantID: h.Boot.TenantID}))
 	if err := h.Operations.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,13 @@ type Preflighter interface {
 	Preflight(ctx context.Context, req *Request) error
 }
 
+// SelfGuarding is implemented by providers with requests for which the front
+// door asks no right, because the answer holds only what the caller may see or
+// the provider decides by what the body says. It must be true of nothing else.
+type SelfGuarding interface {
+	ShowsOnlyOwn(req *Request) bool
+}
+
 // ResourceType describes one type for api-version checks and for
 // GET /subscriptions/{s}/providers/{namespace}.
 type ResourceType struct {
@@ -47,6 +54,8 @@ type ResourceType struct {
 	// Capabilities is the registration document's text, for example
 	// "SupportsTags, SupportsLocation".
 	Capabilities string
+	// NoBody types are written without a body: the id says everything.
+	NoBody bool
 	// Tracked types have a location and tags and appear in generic lists.
 	Tracked bool
 	// Actions are the POST actions ("stop", "listPrincipals") and the

@@ -64,6 +64,7 @@ func (p *Provider) Types() []provider.ResourceType {
 			"2020-04-01-preview", "2018-09-01-preview", "2018-01-01-preview", "2017-10-01-preview", "2015-07-01"}},
 		{Type: "roleDefinitions", Capabilities: "SupportsExtension", APIVersions: definitions},
 		{Type: "locks", Capabilities: "SupportsExtension", APIVersions: []string{"2020-05-01", "2017-04-01", "2016-09-01", "2015-01-01"}},
+		{Type: "denyAssignments", Capabilities: "SupportsExtension", APIVersions: []string{"2022-04-01", "2018-07-01-preview"}},
 		{Type: "permissions", Capabilities: "SupportsExtension", APIVersions: definitions},
 	}
 }
@@ -92,11 +93,17 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 	case route{"roleassignments", http.MethodDelete, true}:
 		return p.deleteAssignment(ctx, req)
 	case route{"roledefinitions", http.MethodGet, false}:
-		return p.listDefinitions(req)
+		return p.listDefinitions(ctx, req)
 	case route{"roledefinitions", http.MethodGet, true}:
-		return p.getDefinition(req)
-	case route{"roledefinitions", http.MethodPut, true}, route{"roledefinitions", http.MethodDelete, true}:
-		return p.changeDefinition(req)
+		return p.getDefinition(ctx, req)
+	case route{"roledefinitions", http.MethodPut, true}:
+		return p.putDefinition(ctx, req)
+	case route{"roledefinitions", http.MethodDelete, true}:
+		return p.deleteDefinition(ctx, req)
+	case route{"denyassignments", http.MethodGet, false}:
+		return ok(list{Value: []any{}}) // only the service itself makes them, and it makes none
+	case route{"denyassignments", http.MethodGet, true}:
+		return nil, azerr.DenyAssignmentNotFound(req.ID.Name())
 	case route{"locks", http.MethodGet, false}:
 		return p.listLocks(ctx, req)
 	case route{"locks", http.MethodGet, true}:

@@ -201,6 +201,12 @@ func TestAssignmentRefusals(t *testing.T) {
 func TestDefinitions(t *testing.T) {
 	t.Parallel()
 	f := open()
+	if err := f.engine.GrantTenantOwner(t.Context(), alice); err != nil {
+		t.Fatal(err)
+	}
+	mine := func(name, more string) string {
+		return `{"properties":{"roleName":"` + name + `","description":"d","permissions":[{"actions":["Microsoft.Kusto/*/read"],"notActions":[]` + more + `}],"assignableScopes":["` + sub + `"]}}`
+	}
 	path := func(scope, rest string) string {
 		return scope + "/providers/Microsoft.Authorization/roleDefinitions" + rest
 	}
@@ -217,6 +223,23 @@ func TestDefinitions(t *testing.T) {
 		{404, "GET", path(sub, "/"+name1), ""},
 		{400, "PUT", path(sub, "/"+name1), `{"properties":{"roleName":"mine"}}`},
 		{400, "PUT", path(sub, "/"+reader), `{"properties":{"roleName":"mine"}}`},
+		{400, "PUT", path(sub, "/x"), mine("mine", "")},
+		{400, "PUT", path(sub, "/"+name1), strings.Replace(mine("mine", ""), `"`+sub+`"`, "", 1)},
+		{400, "PUT", path(sub, "/"+name1), strings.Replace(mine("mine", ""), `"`+sub+`"`, `"/"`, 1)},
+		{400, "PUT", path(sub, "/"+name1), mine("mine", `,"dataActions":["rubbish"]`)},
+		{409, "PUT", path(sub, "/"+name1), mine("owner", "")},
+		{201, "PUT", path(sub, "/"+name1), mine("mine", `,"dataActions":["Microsoft.KeyVault/vaults/keys/read"]`)},
+		{409, "PUT", path(sub, "/"+name2), mine("Mine", "")},
+		{200, "GET", path(sub, "/"+name1), ""},
+		{200, "GET", path(vault, "?$filter=type+eq+'CustomRole'"), ""},
+		{200, "GET", path("/subscriptions/6f0c2b8e-0000-4000-8000-000000000002", "?$filter=type+eq+'CustomRole'"), ""},
+		{201, "PUT", at(sub, name2), assignment(name1, bob)},
+		{400, "PUT", at("/subscriptions/6f0c2b8e-0000-4000-8000-000000000002", "33333333-0000-4000-8000-000000000003"), strings.Replace(assignment(name1, bob), sub, "", 1)},
+		{400, "DELETE", path(sub, "/"+name1), ""},
+		{400, "PUT", path(sub, "/"+name1), strings.Replace(mine("mine", ""), `"`+sub+`"`, `"`+group+`"`, 1)},
+		{200, "DELETE", at(sub, name2), ""},
+		{200, "DELETE", path(sub, "/"+name1), ""},
+		{200, "GET", sub + "/providers/Microsoft.Authorization/denyAssignments", ""},
 		{400, "DELETE", path(sub, "/"+reader), ""},
 		{204, "DELETE", path(sub, "/"+name1), ""},
 		{400, "GET", path(sub, "?$filter=colour+eq+'red'"), ""},

@@ -110,6 +110,8 @@ func (p *Provider) putAssignment(ctx context.Context, req *provider.Request) (*p
 	switch {
 	case errors.Is(err, authz.ErrAssignmentImmutable):
 		return nil, azerr.RoleAssignmentUpdateNotPermitted()
+	case errors.Is(err, authz.ErrRoleScope):
+		return nil, azerr.RoleScopeNotAssignable(a.Scope, a.RoleID)
 	case errors.As(err, &exists):
 		return nil, azerr.RoleAssignmentExists(exists.Name)
 	case err != nil:
@@ -157,7 +159,7 @@ func (p *Provider) readAssignment(ctx context.Context, req *provider.Request) (a
 		return none, azerr.AuthorizationBadRequestFormat("The property 'principalType' must be one of User, Group, ServicePrincipal, ForeignGroup, Device.")
 	}
 	scope := req.ID.Scope()
-	role, err := roleOf(in.RoleDefinitionID, scope)
+	role, err := p.roleOf(ctx, in.RoleDefinitionID, scope)
 	if err != nil {
 		return none, err
 	}
@@ -192,16 +194,23 @@ func isPrincipalType(text string) bool {
 
 // roleOf reads a roleDefinitionId: the full id, at the tenant or in the
 // subscription of scope.
-func roleOf(text string, scope ids.ID) (authz.RoleDefinition, error) {
+func (p *Provider) roleOf(ctx context.Context, text string, scope ids.ID) (authz.RoleDefinition, error) {
 	id, err := ids.Parse(text)
 	if err != nil || !strings.EqualFold(id.Type(), "Microsoft.Authorization/roleDefinitions") || !ids.IsGUID(id.Name()) {
 		return authz.RoleDefinition{}, azerr.AuthorizationBadRequestFormat("The property 'roleDefinitionId' must be the full id of a role definition.")
 	}
-	role, known := authz.Role(id.Name())
-	if !known || id.Subscription != "" && !strings.EqualFold(id.Subscription, scope.Subscription) {
-		return authz.RoleDefinition{}, azerr.RoleDefinitionDoesNotExist(id.Name(), http.StatusBadRequest)
+	absent := azerr.RoleDefinitionDoesNotExist(id.Name(), http.StatusBadRequest)
+	if id.Subscription != "" && !strings.EqualFold(id.Subscription, scope.Subscription) {
+		return authz.RoleDefinition{}, absent
 	}
-	return role, nil
+	if role, known := authz.Role(id.Name()); known {
+		return role, nil
+	}
+	custom, err := p.engine.CustomRole(ctx, id.Name())
+	if errors.Is(err, authz.ErrRoleNotFound) {
+		return authz.RoleDefinition{}, absent
+	}
+	return custom.RoleDefinition, err
 }
 
 func (p *Provider) deleteAssignment(ctx context.Context, req *provider.Request) (*provider.Response, error) {

@@ -2,6 +2,7 @@ package authorization
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -11,7 +12,11 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
-const builtInRole = "BuiltInRole"
+// The two types of role definitions.
+const (
+	builtInRole = "BuiltInRole"
+	customRole  = "CustomRole"
+)
 
 type definitionResource struct {
 	Properties definitionProperties `json:"properties"`
@@ -26,6 +31,10 @@ type definitionProperties struct {
 	Description      string       `json:"description"`
 	AssignableScopes []string     `json:"assignableScopes"`
 	Permissions      []permission `json:"permissions"`
+	CreatedOn        string       `json:"createdOn,omitempty"`
+	UpdatedOn        string       `json:"updatedOn,omitempty"`
+	CreatedBy        *string      `json:"createdBy,omitempty"`
+	UpdatedBy        *string      `json:"updatedBy,omitempty"`
 }
 
 type permission struct {
@@ -56,52 +65,100 @@ func definition(role authz.RoleDefinition, scope string) definitionResource {
 		RoleName: role.Name, Type: builtInRole, Description: role.Description, AssignableScopes: []string{"/"}, Permissions: []permission{wirePermission(role.Permission)}}}
 }
 
-func (p *Provider) getDefinition(req *provider.Request) (*provider.Response, error) {
-	role, known := authz.Role(req.ID.Name())
-	if !known {
+func (p *Provider) getDefinition(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	if role, known := authz.Role(req.ID.Name()); known {
+		return ok(definition(role, req.ID.Scope().String()))
+	}
+	role, err := p.engine.CustomRole(ctx, req.ID.Name())
+	if errors.Is(err, authz.ErrRoleNotFound) {
 		return nil, azerr.RoleDefinitionDoesNotExist(req.ID.Name(), http.StatusNotFound)
 	}
-	return ok(definition(role, req.ID.Scope().String()))
+	if err != nil {
+		return nil, err
+	}
+	visible, err := p.visible(ctx, req, role)
+	if err != nil {
+		return nil, err
+	}
+	if !visible {
+		return nil, azerr.RoleDefinitionDoesNotExist(req.ID.Name(), http.StatusNotFound)
+	}
+	return ok(customDefinition(role, req.ID.Scope().String()))
 }
 
-func (p *Provider) listDefinitions(req *provider.Request) (*provider.Response, error) {
-	name, builtIn := "", true
-	if text := req.Query.Get("$filter"); text != "" {
-		terms, parsed := parseFilter(text)
-		for _, c := range terms {
-			switch {
-			case c.is("roleName", false) && c.value != "" && name == "":
-				name = c.value
-			case c.is("type", false):
-				builtIn = builtIn && strings.EqualFold(c.value, builtInRole)
-			case (c.is("atScope", true) || c.is("atScopeAndBelow", true)) && c.value == "":
-				// built-in roles are at every scope
-			default:
-				parsed = false
-			}
-		}
-		if !parsed {
-			return nil, azerr.UnsupportedAuthorizationFilter(text, "'roleName eq '{value}'', 'type eq '{value}'', 'atScope()' and 'atScopeAndBelow()', joined by 'and'")
+// visible decides about a custom role that is asked for at the tenant, where
+// everybody may read: the caller must be able to read it in some scope of it.
+func (p *Provider) visible(ctx context.Context, req *provider.Request, role authz.CustomRole) (bool, error) {
+	if at := req.ID.Scope(); at.Subscription != "" || at.Namespace != "" || req.Principal.FirstParty != "" {
+		return true, nil
+	}
+	for _, s := range role.AssignableScopes {
+		d, err := p.engine.Authorize(ctx, req.Principal, namespace+"/roleDefinitions/read", s)
+		if err != nil || d.Allowed {
+			return d.Allowed, err
 		}
 	}
+	return false, nil
+}
+
+// definitionFilter is the $filter of a list.
+type definitionFilter struct {
+	name            string
+	builtIn, custom bool
+	below           bool
+}
+
+func parseDefinitionFilter(req *provider.Request) (definitionFilter, error) {
+	f := definitionFilter{builtIn: true, custom: true}
+	text := req.Query.Get("$filter")
+	if text == "" {
+		return f, nil
+	}
+	terms, parsed := parseFilter(text)
+	for _, c := range terms {
+		switch {
+		case c.is("roleName", false) && c.value != "" && f.name == "":
+			f.name = c.value
+		case c.is("type", false):
+			f.builtIn = f.builtIn && strings.EqualFold(c.value, builtInRole)
+			f.custom = f.custom && strings.EqualFold(c.value, customRole)
+		case c.is("atScope", true) && c.value == "":
+		case c.is("atScopeAndBelow", true) && c.value == "":
+			f.below = true
+		default:
+			parsed = false
+		}
+	}
+	if !parsed {
+		return f, azerr.UnsupportedAuthorizationFilter(text, "'roleName eq '{value}'', 'type eq '{value}'', 'atScope()' and 'atScopeAndBelow()', joined by 'and'")
+	}
+	return f, nil
+}
+
+func (p *Provider) listDefinitions(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	f, err := parseDefinitionFilter(req)
+	if err != nil {
+		return nil, err
+	}
+	at := req.ID.Scope().String()
 	out := []definitionResource{}
 	for _, role := range authz.Roles() {
-		if builtIn && (name == "" || strings.EqualFold(role.Name, name)) {
-			out = append(out, definition(role, req.ID.Scope().String()))
+		if f.builtIn && (f.name == "" || strings.EqualFold(role.Name, f.name)) {
+			out = append(out, definition(role, at))
+		}
+	}
+	if f.custom {
+		roles, err := p.engine.CustomRoles(ctx, at, f.below)
+		if err != nil {
+			return nil, err
+		}
+		for _, role := range roles {
+			if f.name == "" || strings.EqualFold(role.Name, f.name) {
+				out = append(out, customDefinition(role, at))
+			}
 		}
 	}
 	return ok(list{Value: out})
-}
-
-// changeDefinition refuses: there are no custom roles, and the others are fixed.
-func (p *Provider) changeDefinition(req *provider.Request) (*provider.Response, error) {
-	if _, known := authz.Role(req.ID.Name()); known {
-		return nil, azerr.BuiltInRoleImmutable(req.ID.Name())
-	}
-	if req.Method == http.MethodDelete {
-		return &provider.Response{Status: http.StatusNoContent}, nil
-	}
-	return nil, azerr.CustomRolesNotSupported()
 }
 
 func (p *Provider) listPermissions(ctx context.Context, req *provider.Request) (*provider.Response, error) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/operations"
+	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/directory"
@@ -28,6 +29,7 @@ import (
 	"github.com/kustos-io/kustos/internal/rp/kusto"
 	"github.com/kustos-io/kustos/internal/rp/managedidentity"
 	"github.com/kustos-io/kustos/internal/rp/resources"
+	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/memstore"
 	"github.com/kustos-io/kustos/internal/vault"
 )
@@ -78,6 +80,9 @@ func newInstance(t *testing.T) *instance {
 	if err := access.GrantOwner(ctx, boot.SubscriptionID, boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Update(ctx, func(tx store.Tx) error { return scope.EnsureSubscription(tx, boot.SubscriptionID, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
 	ops := operations.New(operations.Config{Store: s})
 	vaults := vault.New(vault.Config{Store: s, Verifier: dir, Authorizer: access, Log: log, TenantID: dir.TenantID()})
 	front := arm.New(arm.Config{Store: s, Verifier: dir, Authorizer: access, SubscriptionID: boot.SubscriptionID, TenantID: boot.TenantID})
@@ -113,10 +118,10 @@ func newInstance(t *testing.T) *instance {
 	if err := runtime.StartAll(ctx); err != nil {
 		t.Fatal(err)
 	}
-	reader := kusto.FirstPartyReader{Front: front, Subscription: boot.SubscriptionID, TenantID: boot.TenantID}
+	reader := kusto.FirstPartyReader{Front: front, TenantID: boot.TenantID}
 	clusters := kusto.New(kusto.Config{Store: s, Operations: ops, Runtime: runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
 		Keys: customer, Authorizer: access, TenantID: boot.TenantID})
-	front.Register(resources.New(resources.Config{Store: s, Authorizer: access, Operations: ops, Registry: front, Dispatcher: front, SubscriptionID: boot.SubscriptionID, TenantID: boot.TenantID}),
+	front.Register(resources.New(resources.Config{Store: s, Authorizer: access, Operations: ops, Registry: front, Dispatcher: front, TenantID: boot.TenantID}),
 		managedidentity.New(managedidentity.Config{Store: s, Identities: dir}), rpkeyvault.New(rpkeyvault.Config{Vault: vaults, Log: log}), clusters)
 	t.Cleanup(func() {
 		ops.Close()

@@ -15,18 +15,18 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
-// FirstPartyReader reads vaults and user-assigned identities of a subscription
+// FirstPartyReader reads the tenant's vaults and user-assigned identities
 // through the front door, with the provider's own authority, which can only
 // read. It implements [VaultReader] and [UserIdentityReader].
 type FirstPartyReader struct {
-	Front        Dispatcher
-	Subscription string
-	TenantID     string
+	Front    Dispatcher
+	TenantID string
 }
 
 const (
-	vaultVersion    = "2022-07-01"
-	identityVersion = "2023-01-31"
+	vaultVersion         = "2022-07-01"
+	identityVersion      = "2023-01-31"
+	subscriptionsVersion = "2022-12-01"
 )
 
 // get dispatches one GET and decodes the answer; ok is false for 404.
@@ -50,10 +50,27 @@ func (r FirstPartyReader) get(ctx context.Context, id ids.ID, version string, qu
 	return true, nil
 }
 
-// VaultByName implements VaultReader: it looks for the vault in the list of the
-// subscription's live vaults.
+// VaultByName implements VaultReader: it looks for the vault in the lists of
+// the live vaults of every subscription.
 func (r FirstPartyReader) VaultByName(ctx context.Context, name string) (VaultFacts, bool, error) {
-	id := ids.ID{Subscription: r.Subscription, Namespace: "Microsoft.KeyVault", Segments: []ids.Segment{{Type: "vaults"}}}
+	var subscriptions struct {
+		Value []struct{ SubscriptionID string }
+	}
+	all := ids.ID{Namespace: "Microsoft.Resources", Segments: []ids.Segment{{Type: "subscriptions"}}}
+	if _, err := r.get(ctx, all, subscriptionsVersion, nil, &subscriptions); err != nil {
+		return VaultFacts{}, false, err
+	}
+	for _, s := range subscriptions.Value {
+		facts, ok, err := r.vaultIn(ctx, s.SubscriptionID, name)
+		if err != nil || ok {
+			return facts, ok, err
+		}
+	}
+	return VaultFacts{}, false, nil
+}
+
+func (r FirstPartyReader) vaultIn(ctx context.Context, subscription, name string) (VaultFacts, bool, error) {
+	id := ids.ID{Subscription: subscription, Namespace: "Microsoft.KeyVault", Segments: []ids.Segment{{Type: "vaults"}}}
 	query := url.Values{}
 	for {
 		var page struct {

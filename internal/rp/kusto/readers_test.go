@@ -26,11 +26,15 @@ func (f fakeFront) Dispatch(_ context.Context, req *provider.Request) (*provider
 func TestFirstPartyReader(t *testing.T) {
 	t.Parallel()
 	identity := testGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
-	r := FirstPartyReader{Subscription: "s", TenantID: testTenant, Front: fakeFront(func(req *provider.Request) (string, error) {
+	r := FirstPartyReader{TenantID: testTenant, Front: fakeFront(func(req *provider.Request) (string, error) {
 		if req.Principal.FirstParty != "Microsoft.Kusto" || req.Method != "GET" {
 			t.Errorf("request %s as %+v", req.Method, req.Principal)
 		}
 		switch {
+		case req.ID.TypePath() == "subscriptions":
+			return `{"value":[{"subscriptionId":"other"},{"subscriptionId":"s"}]}`, nil
+		case req.ID.String() == "/subscriptions/other/providers/Microsoft.KeyVault/vaults":
+			return `{"value":[]}`, nil
 		case req.ID.String() == identity:
 			return `{"properties":{"tenantId":"t","principalId":"p","clientId":"c"}}`, nil
 		case req.ID.String() != "/subscriptions/s/providers/Microsoft.KeyVault/vaults":

@@ -8,14 +8,17 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/deploy"
 	"github.com/kustos-io/kustos/internal/arm/operations"
+	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/directory"
 	"github.com/kustos-io/kustos/internal/rp/managedidentity"
 	"github.com/kustos-io/kustos/internal/rp/resources"
+	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/memstore"
 )
 
@@ -34,13 +37,16 @@ func compose(t *testing.T) (h *house, boot directory.Bootstrap, token func(audie
 	if err := access.GrantOwner(t.Context(), boot.SubscriptionID, boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, boot.SubscriptionID, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
 	h = &house{store: s, ops: operations.New(operations.Config{Store: s})}
 	h.front = arm.New(arm.Config{Store: s, Verifier: d, Authorizer: access, SubscriptionID: boot.SubscriptionID, TenantID: boot.TenantID})
 	engine := deploy.New(deploy.Config{Store: s, Operations: h.ops, Front: h.front, TenantID: boot.TenantID})
 	h.front.SetDeployments(engine)
 	h.front.Register(managedidentity.New(managedidentity.Config{Store: s, Identities: d, Assignments: access}),
 		resources.New(resources.Config{Store: s, Authorizer: access, Operations: h.ops, Registry: h.front, Dispatcher: h.front, Assignments: access,
-			SubscriptionID: boot.SubscriptionID, TenantID: boot.TenantID}))
+			TenantID: boot.TenantID}))
 	t.Cleanup(h.ops.Close)
 	if err := h.ops.Resume(t.Context()); err != nil {
 		t.Fatal(err)

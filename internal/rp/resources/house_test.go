@@ -17,6 +17,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/operations"
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/provider/providertest"
+	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -139,11 +140,14 @@ func newHouse(t *testing.T, s store.Store) *house {
 		h.store = memstore.New()
 	}
 	h.base, h.top = newShelf("Contoso.Base", &h.log), newShelf("Contoso.Top", &h.log)
+	if err := h.store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, subID, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
 	h.ops = operations.New(operations.Config{Store: h.store})
 	h.front = arm.New(arm.Config{Store: h.store, Verifier: verifier{}, Authorizer: providertest.Authorizer(), SubscriptionID: subID, TenantID: providertest.TenantID})
 	h.front.Register(h.base, h.top)
 	h.front.Register(resources.New(resources.Config{Store: h.store, Authorizer: providertest.Authorizer(), Operations: h.ops, Registry: h.front, Dispatcher: h.front, Assignments: h,
-		SubscriptionID: subID, TenantID: providertest.TenantID, Now: time.Now}))
+		TenantID: providertest.TenantID, Now: time.Now}))
 	t.Cleanup(h.ops.Close)
 	return h
 }

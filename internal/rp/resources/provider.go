@@ -43,10 +43,8 @@ type Config struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
-	SubscriptionID   string
-	SubscriptionName string
-	TenantID         string
-	TenantName       string
+	TenantID   string
+	TenantName string
 }
 
 // Provider serves Microsoft.Resources.
@@ -59,9 +57,6 @@ func New(cfg Config) *Provider {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
-	}
-	if cfg.SubscriptionName == "" {
-		cfg.SubscriptionName = "Kustos"
 	}
 	if cfg.TenantName == "" {
 		cfg.TenantName = "Kustos"
@@ -118,9 +113,9 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 	case "GET subscriptions/":
 		return p.listSubscriptions(ctx, req)
 	case "GET subscriptions":
-		return p.getSubscription(ctx)
+		return p.getSubscription(ctx, req)
 	case "GET subscriptions/locations/":
-		return p.listLocations()
+		return p.listLocations(req)
 	case "GET tenants/":
 		return p.listTenants()
 	case "GET providers/", "GET subscriptions/providers/":

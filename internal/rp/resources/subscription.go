@@ -2,11 +2,12 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/scope"
+	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -32,21 +33,28 @@ type policies struct {
 // listSubscriptions shows the subscriptions in which the caller may do
 // something: the front door asks no right for this list.
 func (p *Provider) listSubscriptions(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	d, err := p.Authorizer.Authorize(ctx, req.Principal, "Microsoft.Resources/subscriptions/read", "/subscriptions/"+p.SubscriptionID)
+	var all []scope.Subscription
+	err := p.Store.View(ctx, func(tx store.Tx) (err error) {
+		all, err = scope.Subscriptions(tx)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("authorize list of subscriptions: %w", err)
+		return nil, fmt.Errorf("list subscriptions: %w", err)
 	}
 	body := struct {
 		Value []subscription `json:"value"`
 		Count count          `json:"count"`
 	}{Value: []subscription{}, Count: count{Type: "Total"}}
-	if d.Allowed {
-		s, err := p.subscription(ctx)
+	for _, s := range all {
+		d, err := p.Authorizer.Authorize(ctx, req.Principal, "Microsoft.Resources/subscriptions/read", s.Scope().String())
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("authorize list of subscriptions: %w", err)
 		}
-		body.Value, body.Count.Value = append(body.Value, s), 1
+		if d.Allowed {
+			body.Value = append(body.Value, p.wireSubscription(s))
+		}
 	}
+	body.Count.Value = len(body.Value)
 	return ok(body)
 }
 
@@ -55,29 +63,31 @@ type count struct {
 	Value int    `json:"value"`
 }
 
-func (p *Provider) getSubscription(ctx context.Context) (*provider.Response, error) {
-	s, err := p.subscription(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return ok(s)
-}
-
-func (p *Provider) subscription(ctx context.Context) (subscription, error) {
-	var stored scope.Subscription
+func (p *Provider) getSubscription(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	var s scope.Subscription
 	err := p.Store.View(ctx, func(tx store.Tx) (err error) {
-		stored, err = scope.FindSubscription(tx, p.SubscriptionID)
+		s, err = scope.FindSubscription(tx, where(req))
 		return err
 	})
-	if err != nil {
-		return subscription{}, fmt.Errorf("read subscription: %w", err)
+	if errors.Is(err, scope.ErrNoSubscription) {
+		return nil, azerr.SubscriptionNotFound(where(req))
 	}
-	id := strings.ToLower(p.SubscriptionID)
+	if err != nil {
+		return nil, fmt.Errorf("read subscription: %w", err)
+	}
+	return ok(p.wireSubscription(s))
+}
+
+func (p *Provider) wireSubscription(s scope.Subscription) subscription {
+	quota := "PayAsYouGo_2014-09-01"
+	if s.Workload == "DevTest" {
+		quota = "MSDNDevTest_2014-09-01"
+	}
 	return subscription{
-		ID: "/subscriptions/" + id, AuthorizationSource: "RoleBased", ManagedByTenants: []string{}, Tags: stored.Tags,
-		SubscriptionID: id, TenantID: p.TenantID, DisplayName: p.SubscriptionName, State: "Enabled",
-		Policies: policies{LocationPlacementID: "Public_2014-09-01", QuotaID: "PayAsYouGo_2014-09-01", SpendingLimit: "Off"},
-	}, nil
+		ID: "/subscriptions/" + s.ID, AuthorizationSource: "RoleBased", ManagedByTenants: []string{}, Tags: s.Tags,
+		SubscriptionID: s.ID, TenantID: p.TenantID, DisplayName: s.Name, State: string(s.State),
+		Policies: policies{LocationPlacementID: "Public_2014-09-01", QuotaID: quota, SpendingLimit: "Off"},
+	}
 }
 
 type tenant struct {
@@ -108,11 +118,11 @@ type locationMetadata struct {
 	RegionCategory string `json:"regionCategory"`
 }
 
-func (p *Provider) listLocations() (*provider.Response, error) {
+func (p *Provider) listLocations(req *provider.Request) (*provider.Response, error) {
 	out := list[location]{}
 	for _, l := range ids.Locations() {
 		out.Value = append(out.Value, location{
-			ID: "/subscriptions/" + p.SubscriptionID + "/locations/" + string(l), Name: string(l), Type: "Region",
+			ID: "/subscriptions/" + where(req) + "/locations/" + string(l), Name: string(l), Type: "Region",
 			DisplayName: l.Display(), RegionalDisplayName: l.Display(),
 			Metadata: locationMetadata{RegionType: "Physical", RegionCategory: "Recommended"},
 		})

@@ -160,6 +160,9 @@ func (p *Provider) subscriptionTags(ctx context.Context, at ids.ID, change tagsC
 	var tags map[string]string
 	err := p.update(ctx, change, func(tx store.Tx) error {
 		s, err := scope.FindSubscription(tx, at.Subscription)
+		if errors.Is(err, scope.ErrNoSubscription) {
+			return azerr.SubscriptionNotFound(at.Subscription)
+		}
 		tags = s.Tags
 		if err != nil || change == nil {
 			return err
@@ -168,7 +171,7 @@ func (p *Provider) subscriptionTags(ctx context.Context, at ids.ID, change tagsC
 			return err
 		}
 		s.Tags = tags
-		return scope.PutSubscription(tx, at.Subscription, s)
+		return scope.PutSubscription(tx, s)
 	})
 	return tags, err
 }
