@@ -149,6 +149,19 @@ type (
 		At
 		N Expr
 	}
+	// SampleDistinct keeps N distinct values of an expression.
+	SampleDistinct struct {
+		At
+		N  Expr
+		Of Named
+	}
+	// TopHitters counts the N most frequent values of an expression, or sums By for each.
+	TopHitters struct {
+		At
+		N  Expr
+		Of Named
+		By Expr
+	}
 	// Consume reads the table and returns nothing.
 	Consume struct{ At }
 	// Invoke calls a let function with the piped table as first argument.
@@ -158,28 +171,30 @@ type (
 	}
 )
 
-func (*Where) operator()        {}
-func (*Project) operator()      {}
-func (*ProjectNames) operator() {}
-func (*Rename) operator()       {}
-func (*Extend) operator()       {}
-func (*Summarize) operator()    {}
-func (*Take) operator()         {}
-func (*Sort) operator()         {}
-func (*Top) operator()          {}
-func (*Distinct) operator()     {}
-func (*Count) operator()        {}
-func (*Join) operator()         {}
-func (*Lookup) operator()       {}
-func (*As) operator()           {}
-func (*Render) operator()       {}
-func (*GetSchema) operator()    {}
-func (*Serialize) operator()    {}
-func (*MvExpand) operator()     {}
-func (*Parse) operator()        {}
-func (*Sample) operator()       {}
-func (*Consume) operator()      {}
-func (*Invoke) operator()       {}
+func (*Where) operator()          {}
+func (*Project) operator()        {}
+func (*ProjectNames) operator()   {}
+func (*Rename) operator()         {}
+func (*Extend) operator()         {}
+func (*Summarize) operator()      {}
+func (*Take) operator()           {}
+func (*Sort) operator()           {}
+func (*Top) operator()            {}
+func (*Distinct) operator()       {}
+func (*Count) operator()          {}
+func (*Join) operator()           {}
+func (*Lookup) operator()         {}
+func (*As) operator()             {}
+func (*Render) operator()         {}
+func (*GetSchema) operator()      {}
+func (*Serialize) operator()      {}
+func (*MvExpand) operator()       {}
+func (*Parse) operator()          {}
+func (*Sample) operator()         {}
+func (*Consume) operator()        {}
+func (*SampleDistinct) operator() {}
+func (*TopHitters) operator()     {}
+func (*Invoke) operator()         {}
 
 func (o *Where) String() string   { return "where " + o.Pred.String() }
 func (o *Project) String() string { return strings.TrimRight("project "+joinNamed(o.Items), " ") }
@@ -303,6 +318,16 @@ func (o *Parse) String() string {
 	}
 	return s
 }
-func (o *Sample) String() string  { return "sample " + o.N.String() }
+func (o *Sample) String() string { return "sample " + o.N.String() }
+func (o *SampleDistinct) String() string {
+	return "sample-distinct " + o.N.String() + " of " + o.Of.String()
+}
+func (o *TopHitters) String() string {
+	s := "top-hitters " + o.N.String() + " of " + o.Of.String()
+	if o.By != nil {
+		s += " by " + o.By.String()
+	}
+	return s
+}
 func (o *Consume) String() string { return "consume" }
 func (o *Invoke) String() string  { return "invoke " + o.Call.String() }

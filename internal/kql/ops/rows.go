@@ -122,6 +122,38 @@ func top(b *bind.Binder, s *bind.Scope, op *ast.Top, in *plan.Rel) (*plan.Rel, e
 	return take(b, s, op.N, out, out.Order)
 }
 
+// topHitters is count() or sum() per value, largest first.
+func topHitters(b *bind.Binder, s *bind.Scope, op *ast.TopHitters, in *plan.Rel) (*plan.Rel, error) {
+	call, prefix := &ast.Call{At: op.At, Name: "count"}, "approximate_count_"
+	if op.By != nil {
+		n, ok := op.By.(*ast.Name)
+		if !ok {
+			return nil, bind.Errorf(op.By, bind.CodeUnsupported, "top-hitters by an expression is not supported; extend a column first")
+		}
+		call, prefix = &ast.Call{At: op.At, Name: "sum", Args: []ast.Named{{At: op.At, X: n}}}, "approximate_sum_"+n.Name
+	}
+	rel, err := summarize(b, s, &ast.Summarize{At: op.At, Aggregates: []ast.Named{{At: op.At, X: call}}, By: []ast.Named{op.Of}}, in)
+	if err != nil {
+		return nil, err
+	}
+	if op.By == nil {
+		prefix += rel.Columns[0].Name
+	}
+	key, value := &rel.Columns[0], &rel.Columns[1]
+	value.Name = prefix
+	if c, ok := op.By.(*ast.Name); ok {
+		// The sum keeps the column's type; one that does not fit is the engine's error.
+		if of, found := in.Find(c.Name); found && of.Type != value.Type {
+			sum := &plan.Col{ID: value.ID, Typ: value.Type}
+			value.ID, value.Type = b.NewID(), of.Type
+			rel.Node = &plan.Extend{In: rel.Node, Items: []plan.Item{{ID: value.ID, Typ: of.Type, Expr: &plan.Call{Op: "cast", Args: []plan.Expr{sum}, Typ: of.Type}}}}
+		}
+	}
+	rel.Order = []plan.Key{{Col: value.ID, Typ: value.Type, Desc: true}, {Col: key.ID, Typ: key.Type}}
+	rel.Serialized, rel.Sorted = true, true
+	return take(b, s, op.N, rel, rel.Order)
+}
+
 func as(b *bind.Binder, s *bind.Scope, op *ast.As, in *plan.Rel) (*plan.Rel, error) {
 	out := *in
 	out.Name = op.Name

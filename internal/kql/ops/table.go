@@ -38,6 +38,14 @@ func (Table) Bind(b *bind.Binder, s *bind.Scope, op ast.Operator, in *plan.Rel) 
 		return take(b, s, op.N, in, nil)
 	case *ast.Sample:
 		return sample(b, s, op, in)
+	case *ast.SampleDistinct:
+		rel, err := distinct(b, s, &ast.Distinct{At: op.At, Items: []ast.Named{op.Of}}, in)
+		if err != nil {
+			return nil, err
+		}
+		return take(b, s, op.N, rel, nil)
+	case *ast.TopHitters:
+		return topHitters(b, s, op, in)
 	case *ast.Sort:
 		return sort(b, s, op.Keys, in)
 	case *ast.Top:

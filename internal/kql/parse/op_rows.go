@@ -15,6 +15,35 @@ func (p *parser) sample(at ast.At) (ast.Operator, error) {
 	return &ast.Sample{At: at, N: n}, err
 }
 
+func (p *parser) sampleDistinct(at ast.At) (ast.Operator, error) {
+	n, of, err := p.countOf()
+	return &ast.SampleDistinct{At: at, N: n, Of: of}, err
+}
+
+func (p *parser) topHitters(at ast.At) (ast.Operator, error) {
+	n, of, err := p.countOf()
+	if err != nil {
+		return nil, err
+	}
+	o := &ast.TopHitters{At: at, N: n, Of: of}
+	if p.acceptWord("by") {
+		o.By, err = p.expr()
+	}
+	return o, err
+}
+
+// countOf reads "N of column".
+func (p *parser) countOf() (n ast.Expr, of ast.Named, err error) {
+	if n, err = p.expr(); err != nil {
+		return nil, of, err
+	}
+	if err = p.expectWord("of"); err != nil {
+		return nil, of, err
+	}
+	of, err = p.named()
+	return n, of, err
+}
+
 func (p *parser) count(at ast.At) (ast.Operator, error) { return &ast.Count{At: at}, nil }
 
 func (p *parser) getSchema(at ast.At) (ast.Operator, error) { return &ast.GetSchema{At: at}, nil }

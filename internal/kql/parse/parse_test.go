@@ -32,6 +32,7 @@ var canonical = []string{
 	"T | mv-expand with_itemindex=i x = d.l to typeof(long), b limit 3",
 	"T | parse-where kind=relaxed s with * \"id=\" id:long \",\" rest:string",
 	"T | as X | getschema | consume",
+	"T | sample-distinct 5 of a | top-hitters 3 of b by c",
 	"T | serialize n = row_number() | render timechart with (title=\"t\", ycolumns=a,b)",
 	"T | where a !between (1 .. 2) and s !has \"x\" and s matches regex \"a.b\"",
 	"database(\"d\").T | invoke f(1)",

@@ -38,6 +38,8 @@ func operatorTable() map[string]operatorFunc {
 		"parse":           (*parser).parse,
 		"parse-where":     (*parser).parseWhere,
 		"sample":          (*parser).sample,
+		"sample-distinct": (*parser).sampleDistinct,
+		"top-hitters":     (*parser).topHitters,
 		"consume":         (*parser).consume,
 		"invoke":          (*parser).invoke,
 	}
@@ -45,8 +47,8 @@ func operatorTable() map[string]operatorFunc {
 
 // unbuilt are operators of the language that this compiler refuses by name.
 var unbuilt = map[string]bool{
-	"mv-apply": true, "make-series": true, "top-nested": true, "top-hitters": true, "evaluate": true, "scan": true, "partition": true,
-	"fork": true, "facet": true, "find": true, "search": true, "reduce": true, "sample-distinct": true, "parse-kv": true, "externaldata": true,
+	"mv-apply": true, "make-series": true, "top-nested": true, "evaluate": true, "scan": true, "partition": true,
+	"fork": true, "facet": true, "find": true, "search": true, "reduce": true, "parse-kv": true, "externaldata": true,
 	"make-graph": true, "graph-match": true, "graph-to-table": true, "graph-shortest-paths": true, "graph-mark-components": true,
 	"graph-merge": true, "project-by-names": true, "macro-expand": true, "execute_and_cache": true, "assert-schema": true, "graph": true,
 	"partition-by": true, "__partitionby": true, "graph-where-nodes": true, "graph-where-edges": true,

@@ -109,6 +109,9 @@ func (d DuckDB) text(g *Generator, c *plan.Call) (string, error) {
 	op := strings.TrimPrefix(c.Op, "text.")
 	op, fold := strings.CutSuffix(op, ".fold")
 	a, b := args[0], args[1]
+	if strings.HasPrefix(op, "has") {
+		return d.terms(g, c, op, a, b, fold)
+	}
 	if fold {
 		a, b = "lower("+a+")", "lower("+b+")"
 	}
@@ -123,8 +126,6 @@ func (d DuckDB) text(g *Generator, c *plan.Call) (string, error) {
 		return "(" + a + " = " + b + ")", nil
 	case "matches":
 		return "regexp_matches(" + a + ", " + b + ")", nil
-	case "has", "hasprefix", "hassuffix":
-		return d.terms(g, c, op, a, b)
 	}
 	return "", errorf("BUG: a string operator of unknown kind %s", op)
 }
@@ -137,36 +138,45 @@ const (
 
 func term(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-func (d DuckDB) terms(g *Generator, c *plan.Call, op, a, b string) (string, error) {
+// terms writes the operators that look for whole terms. A constant needle becomes a pattern here; one that folds and is
+// plain ASCII is looked for in the folded text, which is cheaper than a pattern that folds.
+func (d DuckDB) terms(g *Generator, c *plan.Call, op, a, b string, fold bool) (string, error) {
+	folded, needle := a, b
+	if fold {
+		folded, needle = "lower("+a+")", "lower("+b+")"
+	}
 	l, ok := c.Args[1].(*plan.Lit)
 	if !ok {
-		return "kq_" + op + "(" + a + ", " + b + ")", nil
+		return "kq_" + op + "(" + folded + ", " + needle + ")", nil
 	}
 	if l.Text == "" {
 		return "true", nil
 	}
-	first, _ := utf8.DecodeRuneInString(l.Text)
-	last, _ := utf8.DecodeLastRuneInString(l.Text)
-	text := l.Text
-	pattern := regexp.QuoteMeta(text)
-	if strings.HasSuffix(c.Op, ".fold") {
+	in, pattern := a, regexp.QuoteMeta(l.Text)
+	switch {
+	case fold && ascii(l.Text):
+		in, pattern = folded, strings.ToLower(pattern)
+	case fold:
 		pattern = "(?i:" + pattern + ")"
 	}
+	first, _ := utf8.DecodeRuneInString(l.Text)
+	last, _ := utf8.DecodeLastRuneInString(l.Text)
 	if op != "hassuffix" && term(first) {
 		pattern = before + pattern
 	}
 	if op != "hasprefix" && term(last) {
 		pattern += after
 	}
-	return "(contains(" + a + ", " + b + ") AND regexp_matches(" + plainArg(a) + ", " + g.Param(pattern) + "))", nil
+	return "(contains(" + folded + ", " + needle + ") AND regexp_matches(" + in + ", " + g.Param(pattern) + "))", nil
 }
 
-// plainArg takes back the lower() around a folded operand, because the pattern folds by itself.
-func plainArg(a string) string {
-	if inner, ok := strings.CutPrefix(a, "lower("); ok {
-		return strings.TrimSuffix(inner, ")")
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
 	}
-	return a
+	return true
 }
 
 // path writes the constant steps into a dynamic value.
