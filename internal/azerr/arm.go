@@ -238,3 +238,18 @@ func ResourceGroupDeletionFailed(group string, details []*Error) *Error {
 func InvalidIdentityName(name string) *Error {
 	return bad("InvalidParameter", fmt.Sprintf("The identity name '%s' is invalid: it must begin with a letter or a digit and have 3 to 128 letters, digits, '-' and '_'.", name))
 }
+
+// InvalidFederatedCredentialName: the rule of the name is in the text.
+func InvalidFederatedCredentialName(name string) *Error {
+	return bad("BadRequest", fmt.Sprintf("The federated identity credential name '%s' is invalid: it must begin with a letter or a digit and have 3 to 120 letters, digits, '-' and '_'.", name))
+}
+
+// InvalidFederatedCredential: why names the property.
+func InvalidFederatedCredential(why string) *Error {
+	return bad("BadRequest", fmt.Sprintf("The federated identity credential is invalid: %s.", why))
+}
+
+// TooManyFederatedCredentials: an identity has a limit.
+func TooManyFederatedCredentials(limit int) *Error {
+	return bad("BadRequest", fmt.Sprintf("An identity can have at most %d federated identity credentials.", limit))
+}

@@ -222,6 +222,9 @@ type clientProof struct {
 // authenticateClient checks the client's secret or assertion.
 func (d *Directory) authenticateClient(tx store.Tx, form tokenForm) (clientProof, error) {
 	app, err := applicationByAppID(tx, form.clientID)
+	if errors.Is(err, ErrNotFound) && form.assertion != "" {
+		app, err = d.identityClient(tx, form.clientID)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return clientProof{}, errClientNotFound(quoted(form.clientID), d.tenantID)
 	} else if err != nil {

@@ -63,7 +63,7 @@ func (d *Directory) DeleteIdentity(ctx context.Context, tx store.Tx, objectID st
 	if err != nil {
 		return fmt.Errorf("delete identity: %w", err)
 	}
-	if err := deletePrincipal(tx, p); err != nil {
+	if err := errors.Join(d.dropIdentityCredentials(tx, p.ObjectID), deletePrincipal(tx, p)); err != nil {
 		return fmt.Errorf("delete identity: %w", err)
 	}
 	if err := tx.Delete(bucketIdentityOwners, key(p.ResourceID)); err != nil {

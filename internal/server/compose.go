@@ -154,7 +154,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	})
 	front.Register(
 		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: dir.TenantID()}),
-		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Log: log, Now: now}),
+		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Front: front, Log: log, Now: now}),
 		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: in.store, Front: front, TenantID: dir.TenantID()}),
 		rpmanagement.New(rpmanagement.Config{Store: in.store, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), Log: log, Now: now}),
 		rpsubscription.New(rpsubscription.Config{Store: in.store, Authorizer: access, Owners: access, TenantID: dir.TenantID(), Log: log, Now: now}),

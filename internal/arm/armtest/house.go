@@ -84,7 +84,7 @@ func New(t *testing.T, o Options) *House {
 	h.Front.SetDeployments(deploy.New(deploy.Config{Store: h.Store, Operations: h.Operations, Front: h.Front, Now: o.Now, TenantID: h.Boot.TenantID}))
 	h.Front.Register(o.Providers...)
 	h.Front.Register(
-		managedidentity.New(managedidentity.Config{Store: h.Store, Identities: h.Directory, Assignments: h.Access, Now: o.Now}),
+		managedidentity.New(managedidentity.Config{Store: h.Store, Identities: h.Directory, Assignments: h.Access, Front: h.Front, Now: o.Now}),
 		authorization.New(authorization.Config{Engine: h.Access, Principals: h.Directory, Store: h.Store, Front: h.Front, TenantID: h.Boot.TenantID}),
 		management.New(management.Config{Store: h.Store, Authorizer: h.Access, Assignments: h.Access, TenantID: h.Boot.TenantID, Now: o.Now}),
 		subscription.New(subscription.Config{Store: h.Store, Authorizer: h.Access, Owners: h.Access, TenantID: h.Boot.TenantID, Now: o.Now}),

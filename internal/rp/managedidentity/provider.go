@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,14 +17,20 @@ import (
 )
 
 const (
-	namespace = "Microsoft.ManagedIdentity"
-	typeName  = "userAssignedIdentities"
+	namespace     = "Microsoft.ManagedIdentity"
+	typeName      = "userAssignedIdentities"
+	federatedType = typeName + "/federatedIdentityCredentials"
 )
 
 // Identities makes and removes service principals; the directory is one.
 type Identities interface {
 	CreateIdentity(ctx context.Context, tx store.Tx, name, resourceID string) (directory.ManagedIdentity, error)
 	DeleteIdentity(ctx context.Context, tx store.Tx, objectID string) error
+	// IdentityOf finds the system-assigned identity of a resource, or directory.ErrNotFound.
+	IdentityOf(ctx context.Context, resourceID string) (directory.ManagedIdentity, error)
+	PutIdentityCredential(tx store.Tx, objectID string, c directory.IdentityCredential) (created bool, err error)
+	IdentityCredentials(tx store.Tx, objectID string) ([]directory.IdentityCredential, error)
+	DeleteIdentityCredential(tx store.Tx, objectID, name string) error
 }
 
 // Assignments removes the role assignments at and below a scope in the
@@ -33,14 +40,22 @@ type Assignments interface {
 	RemoveScope(tx store.Tx, scope string) error
 }
 
+// Front is the front door.
+type Front interface {
+	provider.Dispatcher
+	Providers() []provider.Provider
+}
+
 // Config is what the provider needs; Log and Now have defaults.
 type Config struct {
 	Store      store.Store
 	Identities Identities
 	// Assignments may be nil only where nobody can make role assignments.
 	Assignments Assignments
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Front is asked where the owner of a system-assigned identity is.
+	Front Front
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // New returns the provider of Microsoft.ManagedIdentity.
@@ -69,6 +84,8 @@ func (p *rp) Types() []provider.ResourceType {
 	}
 	return []provider.ResourceType{
 		{Type: typeName, APIVersions: versions(), Locations: locations, Tracked: true, Capabilities: "SupportsTags, SupportsLocation"},
+		{Type: federatedType, APIVersions: slices.DeleteFunc(versions(), func(v string) bool { return v < "2022" })},
+		{Type: "identities", APIVersions: versions(), Capabilities: "SupportsExtension"},
 		{Type: "operations", APIVersions: versions()},
 	}
 }
@@ -93,6 +110,18 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 		return p.delete(ctx, req)
 	case "GET userassignedidentities/":
 		return p.list(ctx, req)
+	case "PUT userassignedidentities/federatedidentitycredentials":
+		return p.putFederated(ctx, req)
+	case "GET userassignedidentities/federatedidentitycredentials":
+		return p.getFederated(ctx, req)
+	case "DELETE userassignedidentities/federatedidentitycredentials":
+		return p.deleteFederated(ctx, req)
+	case "GET userassignedidentities/federatedidentitycredentials/":
+		return p.listFederated(ctx, req)
+	case "GET identities":
+		return p.getSystemAssigned(ctx, req)
+	case "GET identities/":
+		return p.listSystemAssigned(ctx, req)
 	case "GET operations/":
 		return &provider.Response{Status: http.StatusOK, Body: operationList()}, nil
 	}
