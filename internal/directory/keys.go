@@ -63,7 +63,8 @@ type keyring struct {
 	public  map[string]*rsa.PublicKey
 	webKeys []webKey // the newest first
 	// expiry is when the first retired key can be deleted; zero when there is none.
-	expiry time.Time
+	expiry   time.Time
+	verified verifiedTokens // under public
 }
 
 // webKey is one key of the JWKS document, with Entra's members and order.

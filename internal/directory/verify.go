@@ -73,6 +73,10 @@ func (d *Directory) authenticate(token string) (claims, error) {
 	if token == "" {
 		return claims{}, &TokenError{Kind: Missing}
 	}
+	ring := d.keys.Load()
+	if c, ok := ring.verified.get(token); ok {
+		return c, nil
+	}
 	if !wellFormed(token) {
 		return claims{}, &TokenError{Kind: Malformed}
 	}
@@ -81,7 +85,7 @@ func (d *Directory) authenticate(token string) (claims, error) {
 	if err != nil || len(signed.Signatures) != 1 {
 		return claims{}, &TokenError{Kind: Malformed}
 	}
-	public, ok := d.keys.Load().public[signed.Signatures[0].Protected.KeyID]
+	public, ok := ring.public[signed.Signatures[0].Protected.KeyID]
 	if !ok {
 		return claims{}, d.foreign(signed.UnsafePayloadWithoutVerification())
 	}
@@ -99,6 +103,7 @@ func (d *Directory) authenticate(token string) (claims, error) {
 	if c.TenantID != d.tenantID {
 		return claims{}, &TokenError{Kind: Issuer, Found: issuer(c.TenantID), Expected: issuer(d.tenantID)}
 	}
+	ring.verified.put(token, c)
 	return c, nil
 }
 

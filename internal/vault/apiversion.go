@@ -2,7 +2,6 @@ package vault
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,17 +27,36 @@ func parseAPIVersion(text string) (apiVersion, error) {
 	if text == "" {
 		return apiVersion{}, azerr.BadParameter("The api-version query parameter (?api-version=) must be specified for all requests.", "")
 	}
-	pattern := regexp.MustCompile(`^(?:7\.(\d{1,2})|(\d{4})-(\d{2})-(\d{2}))(?:-preview(?:\.\d{1,2})?)?$`)
-	m := pattern.FindStringSubmatch(strings.ToLower(text))
-	if m == nil {
+	version, preview, previewed := strings.Cut(strings.ToLower(text), "-preview")
+	level, ok := levelOf(version)
+	if !ok || previewed && preview != "" && !digits(strings.TrimPrefix(preview, "."), 1, 2) || previewed && preview != "" && preview[0] != '.' {
 		return apiVersion{}, azerr.BadParameter(fmt.Sprintf("The api-version '%s' is not supported.", text), "")
 	}
-	if m[1] != "" {
-		minor, _ := strconv.Atoi(m[1]) // two digits
-		return apiVersion{text, 700 + minor}, nil
+	return apiVersion{text, level}, nil
+}
+
+// levelOf reads 7.N or a date. It is on the way of every request: no regular
+// expression.
+func levelOf(version string) (level int, ok bool) {
+	if minor, ok := strings.CutPrefix(version, "7."); ok {
+		n, _ := strconv.Atoi(minor)
+		return 700 + n, digits(minor, 1, 2)
 	}
-	if m[2] >= "2025" {
-		return apiVersion{text, levelDate}, nil
+	if len(version) != len("2025-07-01") || version[4] != '-' || version[7] != '-' || !digits(version[:4]+version[5:7]+version[8:], 8, 8) {
+		return 0, false
 	}
-	return apiVersion{text, 600}, nil
+	if version >= "2025" {
+		return levelDate, true
+	}
+	return 600, true
+}
+
+// digits reports whether s is made of least to most decimal digits.
+func digits(s string, least, most int) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return len(s) >= least && len(s) <= most
 }

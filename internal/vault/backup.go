@@ -57,7 +57,7 @@ func (s *Service) backupKey(ctx context.Context, create bool) (aead.Key, error) 
 	if errors.Is(err, store.ErrNotFound) && create {
 		fresh := aead.NewKey()
 		defer fresh.Wipe()
-		err = s.Store.Update(ctx, func(tx store.Tx) error {
+		err = s.update(ctx, func(tx store.Tx) error {
 			if err := read(tx); !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
@@ -146,7 +146,7 @@ func restore[T any](ctx context.Context, s *Service, sh shelf, v *Vault, blob []
 		return found[T]{}, azerr.BadParameter(fmt.Sprintf("The backup is of a vault in %s and can be restored only in the same geography.", p.Location), "")
 	}
 	var out found[T]
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err

@@ -12,7 +12,6 @@ import (
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/directory"
-	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/wire"
 )
 
@@ -93,12 +92,8 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 	ctx := r.Context()
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":443")
 	name := s.vaultName(host)
-	var v Vault
-	var there bool
-	if err := s.Store.View(ctx, func(tx store.Tx) (err error) {
-		v, there, err = s.live(tx, name)
-		return err
-	}); err != nil {
+	v, there, err := s.liveByName(ctx, name)
+	if err != nil {
 		return nil, err
 	}
 	rt, object, version, routeErr := s.match(r) // known early for the record, an error late

@@ -192,7 +192,16 @@ func (op operation) check(kv *KeyVersion, now time.Time) error {
 // use reads a version for an operation and, when the operation needs it, its
 // private key.
 func (s *Service) use(ctx context.Context, v *Vault, name, version string, op operation) (found[KeyVersion], crypto.Signer, error) {
-	var f found[KeyVersion]
+	asked := versionPath(v, name, version)
+	f, known, seen := s.records.version(asked)
+	if known {
+		if err := op.check(&f.Version, s.now()); err != nil || !op.private {
+			return f, nil, err
+		}
+		if private, _ := s.keys.get(versionPath(v, name, f.Version.ID)); private != nil {
+			return f, private, nil
+		}
+	}
 	var private crypto.Signer
 	var der []byte
 	var generation uint64
@@ -202,6 +211,7 @@ func (s *Service) use(ctx context.Context, v *Vault, name, version string, op op
 		if f, err = liveVersion[KeyVersion](s, tx, sh, v, name, version); err != nil {
 			return err
 		}
+		s.records.putVersion(asked, f, seen)
 		if err := op.check(&f.Version, s.now()); err != nil || !op.private {
 			return err
 		}

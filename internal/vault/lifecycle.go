@@ -54,7 +54,7 @@ type Write struct {
 // tells a new or recovered one.
 func (s *Service) Put(ctx context.Context, w Write) (v Vault, created bool, err error) {
 	defer s.recorded(ctx, "vaults/write", w.ID.String(), w.By, &err)
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		var overdue *Vault
 		if v, created, overdue, err = s.plan(tx, w); err != nil {
 			return err
@@ -257,7 +257,7 @@ func (s *Service) List(ctx context.Context, subscription, group string) ([]Vault
 func (s *Service) Delete(ctx context.Context, id ids.ID, by authz.Principal) (existed bool, err error) {
 	defer s.recorded(ctx, "vaults/delete", id.String(), by, &err)
 	var name string
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		v, ok, err := s.live(tx, id.Names()[0])
 		if err != nil || !ok || !v.at(id) {
 			return err
@@ -315,7 +315,7 @@ func (s *Service) deletedVault(tx store.Tx, subscription, location, name string)
 // one is refused. It returns the incarnation that is gone.
 func (s *Service) Purge(ctx context.Context, subscription, location, name string, by authz.Principal) (incarnation string, err error) {
 	defer s.recorded(ctx, "vaults/purge", "/subscriptions/"+subscription+"/providers/Microsoft.KeyVault/locations/"+location+"/deletedVaults/"+name, by, &err)
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		v, err := s.deletedVault(tx, subscription, location, name)
 		if err != nil {
 			return err

@@ -163,7 +163,7 @@ var errExists = errors.New("the object exists")
 // may be nil.
 func writeVersion[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name, id string, version T, value []byte, may guard) (found[T], error) {
 	var out found[T]
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err
@@ -227,7 +227,7 @@ func getVersion[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name
 // updateVersion changes a version of a live object in one transaction.
 func updateVersion[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name, version string, change func(*T) error) (found[T], error) {
 	var out found[T]
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err
@@ -254,7 +254,7 @@ func updateVersion[T any](ctx context.Context, s *Service, sh shelf, v *Vault, n
 // without soft delete (Object.Deleted is nil then).
 func deleteObject[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name string) (found[T], error) {
 	var out found[T]
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err
@@ -293,7 +293,7 @@ func getDeleted[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name
 // recoverObject makes a soft-deleted object live again, with all versions.
 func recoverObject[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name string) (found[T], error) {
 	var out found[T]
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err
@@ -316,7 +316,7 @@ func recoverObject[T any](ctx context.Context, s *Service, sh shelf, v *Vault, n
 
 // purgeObject removes a soft-deleted object for good; purge protection refuses it.
 func (s *Service) purgeObject(ctx context.Context, sh shelf, v *Vault, name string) error {
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err

@@ -154,7 +154,7 @@ func containsFold(list []string, name string) bool {
 // change runs fn on the live vault of id in one transaction and stores it.
 func (s *Service) change(ctx context.Context, operation string, id ids.ID, by authz.Principal, fn func(*Vault) error) (out Vault, err error) {
 	defer s.recorded(ctx, operation, id.String(), by, &err)
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		v, ok, err := s.live(tx, id.Names()[0])
 		if err != nil {
 			return err

@@ -120,7 +120,7 @@ func (s *Service) rotationPolicy(ctx context.Context, v *Vault, name string) (Ob
 func (s *Service) setRotationPolicy(ctx context.Context, v *Vault, name string, p RotationPolicy) (Object, RotationPolicy, error) {
 	var o Object
 	sh := shelfOf(areaKeys)
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		v, err := s.inVault(tx, v)
 		if err != nil {
 			return err

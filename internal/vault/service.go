@@ -66,7 +66,8 @@ type Config struct {
 // Service is the Key Vault service. It is safe for concurrent use.
 type Service struct {
 	Config
-	keys *keyCache
+	keys    *keyCache
+	records *recordCache
 	// generating bounds how many keys are made at the same time: it is the one
 	// thing here that costs seconds of processor.
 	generating chan struct{}
@@ -87,7 +88,7 @@ func New(cfg Config) *Service {
 	if cfg.LoginURL == "" {
 		cfg.LoginURL = "https://login.microsoftonline.com"
 	}
-	return &Service{Config: cfg, keys: newKeyCache(keyCacheSize), generating: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), routes: routes()}
+	return &Service{Config: cfg, keys: newKeyCache(keyCacheSize), records: newRecordCache(), generating: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), routes: routes()}
 }
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Second) }

@@ -68,7 +68,7 @@ func (s *Service) sweepVault(ctx context.Context, v *Vault) error {
 // purgeDue removes the vault if its record is still the one that is due.
 func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
 	dropped := false
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		now, err := store.GetJSON[Vault](tx, vaultBucket, v.Host())
 		if errors.Is(err, store.ErrNotFound) || err == nil && (now.Incarnation != v.Incarnation || now.Deleted == nil) {
 			return nil
@@ -105,7 +105,7 @@ func (s *Service) purgeDueObjects(ctx context.Context, v *Vault, sh shelf) error
 		return fmt.Errorf("list %s of vault %s: %w", sh.area, v.Name, err)
 	}
 	for _, name := range due {
-		err := s.Store.Update(ctx, func(tx store.Tx) error {
+		err := s.update(ctx, func(tx store.Tx) error {
 			o, live, err := s.find(tx, sh, v, name)
 			if err != nil || live || o.Name == "" { // recovered or gone in the meantime
 				return err
