@@ -76,7 +76,7 @@ func facts(version string, key *azkeys.JSONWebKey, a *azkeys.KeyAttributes) Fact
 // Probe wraps a random value, unwraps it and compares: it proves both
 // permissions. Errors as for Key.
 func (v *Vaults) Probe(ctx context.Context, kek envelope.KEK) error {
-	w := &wrapper{v, kek}
+	w := &wrapper{vaults: v, kek: kek}
 	probe := make([]byte, 32)
 	_, _ = rand.Read(probe) // crypto/rand.Read never fails: it ends the program instead
 	wrapped, err := w.Wrap(ctx, probe)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -45,8 +46,11 @@ func (v *Vaults) refusal(op string, kek envelope.KEK, version string, err error)
 	case !errors.As(err, &response):
 		return fmt.Errorf("%s of %s in vault %s: %w: %w", op, key, kek.VaultURI, envelope.ErrUnavailable, err)
 	}
-	inner := innerCode(response)
+	inner, message := innerCode(response)
 	switch s := response.StatusCode; {
+	case s == http.StatusUnauthorized && strings.HasPrefix(message, outOfTime):
+		// The token was signed a moment ago: a clock is off, and nobody took anything away.
+		return fmt.Errorf("%s of %s in vault %s: %w: the clocks differ: %w", op, key, kek.VaultURI, envelope.ErrUnavailable, err)
 	case s == http.StatusUnauthorized && !noChallenge(response):
 		return revoked(codeIdentity, "vault "+kek.VaultURI+" does not accept the cluster's identity")
 	case s == http.StatusForbidden && inner == "KeyDisabled":
@@ -73,22 +77,26 @@ func noChallenge(response *azcore.ResponseError) bool {
 	return response.StatusCode == http.StatusUnauthorized && (response.RawResponse == nil || response.RawResponse.Header.Get("WWW-Authenticate") == "")
 }
 
-// innerCode is error.innererror.code of a vault's refusal.
-func innerCode(response *azcore.ResponseError) string {
+// outOfTime begins the message about a token that is expired or not yet valid.
+const outOfTime = "AKV10021:"
+
+// innerCode is error.innererror.code and error.message of a vault's refusal.
+func innerCode(response *azcore.ResponseError) (code, message string) {
 	if response.RawResponse == nil {
-		return ""
+		return "", ""
 	}
 	data, err := runtime.Payload(response.RawResponse)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	var body struct {
 		Error struct {
-			Inner struct {
+			Message string `json:"message"`
+			Inner   struct {
 				Code string `json:"code"`
 			} `json:"innererror"`
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(data, &body) // an answer that is no JSON has no inner code
-	return body.Error.Inner.Code
+	return body.Error.Inner.Code, body.Error.Message
 }

@@ -96,7 +96,7 @@ func (v *Vaults) For(_ context.Context, kek envelope.KEK) (envelope.KeyWrapper, 
 	if _, err := v.hosts.Parse(kek.VaultURI); err != nil {
 		return nil, fmt.Errorf("vault %q: %w", kek.VaultURI, err)
 	}
-	return &wrapper{v, kek}, nil
+	return &wrapper{vaults: v, kek: kek}, nil
 }
 
 // dial returns the SDK's client for a KEK.

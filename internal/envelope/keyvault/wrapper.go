@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/faults"
 )
 
 // algorithm is the one wrap algorithm used: SHA-1 OAEP and PKCS #1 v1.5 are
@@ -17,14 +18,20 @@ const algorithm = azkeys.EncryptionAlgorithmRSAOAEP256
 
 // wrapper is the KeyWrapper of one customer's KEK.
 type wrapper struct {
-	vaults *Vaults
-	kek    envelope.KEK
+	vaults  *Vaults
+	kek     envelope.KEK
+	cluster string // on whose behalf, "" when not known
+}
+
+// ForCluster binds the wrapper to a cluster, for fault rules that name one.
+func (w *wrapper) ForCluster(id string) envelope.KeyWrapper {
+	return &wrapper{w.vaults, w.kek, id}
 }
 
 // Wrap wraps key with the pinned version, or with the newest one, and tells
 // which it was.
 func (w *wrapper) Wrap(ctx context.Context, key []byte) (envelope.Wrapped, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.vaults.timeout)
+	ctx, cancel := context.WithTimeout(faults.WithCluster(ctx, w.cluster), w.vaults.timeout)
 	defer cancel()
 	client, err := w.vaults.dial(w.kek)
 	if err != nil {
@@ -61,7 +68,7 @@ func (w *wrapper) Unwrap(ctx context.Context, wrapped envelope.Wrapped) ([]byte,
 	if wrapped.Algorithm != string(algorithm) || wrapped.KeyVersion == "" {
 		return nil, fmt.Errorf("a key wrapped by %q with version %q cannot be unwrapped here", wrapped.Algorithm, wrapped.KeyVersion)
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.vaults.timeout)
+	ctx, cancel := context.WithTimeout(faults.WithCluster(ctx, w.cluster), w.vaults.timeout)
 	defer cancel()
 	client, err := w.vaults.dial(w.kek)
 	if err != nil {
@@ -73,6 +80,9 @@ func (w *wrapper) Unwrap(ctx context.Context, wrapped envelope.Wrapped) ([]byte,
 	}
 	if len(res.Result) == 0 {
 		return nil, errors.New("the vault answered unwrapKey without a result")
+	}
+	if _, err := versionOf(res.KID, wrapped.KeyVersion); err != nil {
+		return nil, fmt.Errorf("%w: %w", envelope.ErrUnavailable, err) // a confused answer is no refusal
 	}
 	return res.Result, nil
 }
