@@ -80,7 +80,7 @@ func (s *session) writeExtent(meta catalog.Table, columns []catalog.Column, plai
 	}
 	path := s.extentPath(e.DatabaseID, e.ID)
 	err = durable.CreateFrom(path, 0o600, func(w io.Writer) error {
-		return extent.Write(w, header, dek, io.NewSectionReader(plain, 0, info.Size()))
+		return extent.Write(durable.Through(s.cfg.Disk, path, w), header, dek, io.NewSectionReader(plain, 0, info.Size()))
 	})
 	if err != nil {
 		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
@@ -142,10 +142,10 @@ func (s *session) openExtent(e catalog.Extent) (o *openExtent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &openExtent{file: in}
-	defer func() { // o is nil when a refusal returns
+	o = &openExtent{file: in}
+	defer func() {
 		if err != nil {
-			opened.close()
+			o.close()
 		}
 	}()
 	info, err := in.Stat()
@@ -161,13 +161,11 @@ func (s *session) openExtent(e catalog.Extent) (o *openExtent, err error) {
 	if head.Object() != object {
 		return nil, errors.New("the file holds another extent")
 	}
-	if opened.dek, err = s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK); err != nil {
+	if o.dek, err = s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK); err != nil {
 		return nil, err
 	}
-	if opened.Reader, err = file.Reader(opened.dek); err != nil {
-		return nil, err
-	}
-	return opened, nil
+	o.Reader, err = file.Reader(o.dek)
+	return o, err
 }
 
 // decrypt reads an extent's file into a sealed memfd. Every chunk is verified

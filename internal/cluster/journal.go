@@ -135,7 +135,7 @@ func (j *journal) opened() (*wal.Log, error) {
 	if j.log != nil {
 		return j.log, nil
 	}
-	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Keys: j.s.ring, Log: j.s.log})
+	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk})
 	if err != nil {
 		return nil, err
 	}

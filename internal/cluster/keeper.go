@@ -25,6 +25,7 @@ const (
 func (n *node) keep() {
 	pause := firstRetry
 	for {
+		advanced := n.r.cfg.Advanced()
 		n.mu.Lock()
 		wanted, up, deleted := n.wanted, n.current != nil, n.deleted
 		n.mu.Unlock()
@@ -49,6 +50,8 @@ func (n *node) keep() {
 			timer.Stop()
 			return
 		case <-n.kick:
+			timer.Stop()
+		case <-advanced:
 			timer.Stop()
 		case <-timer.C:
 		}

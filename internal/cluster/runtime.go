@@ -34,8 +34,12 @@ type Config struct {
 	// EngineConfig is given to every child.
 	EngineConfig engine.Config
 	Now          func() time.Time // nil = time.Now
-	Log          *slog.Logger     // nil = silent
-	Audit        envelope.Auditor // of what is done with clusters' keys; nil keeps no record
+	// Advanced returns a channel that is closed when Now jumps: probes and ages
+	// are looked at again at once. nil = it never jumps.
+	Advanced func() <-chan struct{}
+	Disk     durable.Hook     // stands before writes of data files, for rehearsals; nil in peace
+	Log      *slog.Logger     // nil = silent
+	Audit    envelope.Auditor // of what is done with clusters' keys; nil keeps no record
 
 	// ProbeInterval is how often the key of a running cluster is probed and a
 	// suspended one is tried again; 0 means 20 s.
@@ -64,6 +68,9 @@ type SealPolicy struct {
 func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Advanced == nil {
+		c.Advanced = func() <-chan struct{} { return nil }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

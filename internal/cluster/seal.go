@@ -193,12 +193,15 @@ func (s *session) sealAll(ctx context.Context) {
 func (s *session) sealByAge() {
 	tick := time.NewTicker(max(s.cfg.Seal.Age/10, time.Second))
 	defer tick.Stop()
+	advanced := s.cfg.Advanced()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-advanced:
 		case <-tick.C:
 		}
+		advanced = s.cfg.Advanced() // before ages are looked at
 		for _, t := range s.allTables() {
 			if t.aged() {
 				s.report(t.seal(s.ctx))

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -60,10 +59,10 @@ func holds(list []string, permission string) bool {
 // permission on keys or secrets.
 func (v *Vault) grants(p authz.Principal, area area, permission string) bool {
 	for _, e := range v.AccessPolicies {
-		if !p.Has(e.ObjectID) || !strings.EqualFold(e.TenantID, p.TenantID) {
+		if p.ObjectID == "" || !strings.EqualFold(e.ObjectID, p.ObjectID) || !strings.EqualFold(e.TenantID, p.TenantID) {
 			continue
 		}
-		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, cmp.Or(p.AppID, p.ClientAppID)) {
+		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, p.AppID) {
 			continue
 		}
 		list := e.Permissions.Keys

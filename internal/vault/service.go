@@ -45,7 +45,9 @@ type Config struct {
 	Audit Auditor
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
-	Log *slog.Logger
+	// Advanced returns a channel that is closed when Now jumps; nil when it never does.
+	Advanced func() <-chan struct{}
+	Log      *slog.Logger
 	// TenantID stands in the challenge for hosts that name no vault.
 	TenantID string
 

@@ -15,18 +15,23 @@ const sweepInterval = time.Minute
 // errNotDue stops a rotation that is not due any more.
 var errNotDue = errors.New("rotation is not due")
 
-// Run sweeps once a minute until ctx ends. Errors are logged: what is due stays
+// Run sweeps once a minute, and when the clock jumps, until ctx ends. Errors are logged: what is due stays
 // due and is tried again.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
+		var advanced <-chan struct{}
+		if s.Advanced != nil {
+			advanced = s.Advanced()
+		}
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.Log.ErrorContext(ctx, "sweep of vaults", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-advanced:
 		case <-tick.C:
 		}
 	}

@@ -46,6 +46,8 @@ type Config struct {
 	// SegmentBytes is the size at which the next record begins a new segment; 0 means 64 MiB.
 	SegmentBytes int64
 	Log          *slog.Logger // nil: silent
+	// Disk stands before every append to a segment, for rehearsals; nil in peace.
+	Disk durable.Hook
 
 	openFile func(path string) (file, error) // nil but in tests
 }
@@ -233,9 +235,20 @@ func (l *Log) begin() error {
 		l.abandon(s.ID)
 		return err
 	}
+	if l.cfg.Disk != nil {
+		f = hooked{f, l.cfg.Disk.Writer(path, f)}
+	}
 	l.current = &segment{id: s.ID, file: f, dek: dek, frames: frames{gcm, sha256.Sum256(head)}, size: int64(len(head))}
 	return nil
 }
+
+// hooked is a segment whose appends pass a hook.
+type hooked struct {
+	file
+	through io.Writer
+}
+
+func (h hooked) Write(p []byte) (int, error) { return h.through.Write(p) }
 
 // unmake sees to it that a segment that could not be made is not there after a
 // crash either, where its sequence number would stand a second time.
