@@ -21,6 +21,9 @@ type Connection struct {
 	SealFile       string `json:"sealFile"`
 	InstanceID     string `json:"instanceId"`
 	PID            int    `json:"pid"`
+	// Control and ControlToken are empty when the control API is off.
+	Control      string `json:"control"`
+	ControlToken string `json:"controlToken"`
 }
 
 // ReadConnection reads the connection file of the server on dir.

@@ -46,7 +46,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
 	return root
 }
 

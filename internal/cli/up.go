@@ -11,10 +11,11 @@ import (
 func newUp(deps Deps) *cobra.Command {
 	var (
 		proxy, listen, seal, rules, templates string
+		control, clock                        string
 		allow                                 []string
 		probe                                 time.Duration
 		memory                                int64
-		confine, debug                        bool
+		confine, debug, clockTokens           bool
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -34,6 +35,7 @@ func newUp(deps Deps) *cobra.Command {
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
 			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
 			cfg.TemplateRoot = templates
+			cfg.Control, cfg.Clock, cfg.ClockTokens = control, config.ClockMode(clock), clockTokens
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
@@ -48,6 +50,9 @@ func newUp(deps Deps) *cobra.Command {
 	f.StringSliceVar(&allow, "allow-vault-host", nil, "host that keyVaultUri may name besides *.vault.azure.net, for example a real vault behind another name; repeatable")
 	f.StringVar(&templates, "template-root", "", "folder whose files linked templates may name as https://templates.localhost/…")
 	f.DurationVar(&probe, "key-probe-interval", 20*time.Second, "how often a customer's key is probed")
+	f.StringVar(&control, "control", "", "loopback address of the control API that moves the clock and injects faults; port 0 picks a free one (default: none)")
+	f.StringVar(&clock, "clock", string(config.RealClock), "real, or manual: real time plus what the control API advanced it by")
+	f.BoolVar(&clockTokens, "clock-tokens", false, "token lifetimes follow the manual clock too")
 	f.Int64Var(&memory, "engine-memory", 0, "memory limit of one cluster's engine in MiB (default: a quarter of the machine)")
 	f.BoolVar(&confine, "require-confinement", false, "refuse to run an engine that cannot be fully confined")
 	f.BoolVar(&debug, "debug", false, "log at debug level")

@@ -20,6 +20,16 @@ const (
 	Rules2020 CMKRules = "2020"
 )
 
+// ClockMode selects the clock that retention, keys, schedules and probes follow.
+type ClockMode string
+
+const (
+	// RealClock is the machine's.
+	RealClock ClockMode = "real"
+	// ManualClock is the machine's plus what the control API advanced it by.
+	ManualClock ClockMode = "manual"
+)
+
 // Config is everything `kustos up` can be told.
 type Config struct {
 	// DataDir holds all state. Default $XDG_DATA_HOME/kustos.
@@ -37,6 +47,12 @@ type Config struct {
 	TemplateRoot string
 	// KeyProbeInterval is how often a customer's key is probed; default 20 s.
 	KeyProbeInterval time.Duration
+	// Control is the loopback host:port of the control API; empty means that there is none.
+	Control string
+	// Clock is the clock of all planes; TLS is always on real time.
+	Clock ClockMode
+	// ClockTokens makes token lifetimes, and the directory with them, follow the clock too.
+	ClockTokens bool
 	// EngineMemory is the memory limit of one cluster's engine in bytes; 0 leaves the engine's default.
 	EngineMemory int64
 	// RequireConfinement makes a missing landlock or seccomp fatal.
@@ -55,6 +71,7 @@ func Default() (Config, error) {
 		ProxyAddr:        "127.0.0.1:8400",
 		DirectAddr:       "127.0.0.1:8443",
 		CMKRules:         RulesCurrent,
+		Clock:            RealClock,
 		KeyProbeInterval: 20 * time.Second,
 	}, nil
 }
@@ -105,7 +122,10 @@ func ParseSeal(flag string) (spec string, err error) {
 
 // Validate checks what flags alone cannot say, and names the flag that is wrong.
 func (c Config) Validate() error {
-	for flag, addr := range map[string]string{"--proxy": c.ProxyAddr, "--listen": c.DirectAddr} {
+	for flag, addr := range map[string]string{"--proxy": c.ProxyAddr, "--listen": c.DirectAddr, "--control": c.Control} {
+		if flag == "--control" && addr == "" {
+			continue
+		}
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return fmt.Errorf("%s %q is not host:port", flag, addr)
@@ -116,6 +136,12 @@ func (c Config) Validate() error {
 	}
 	if c.CMKRules != RulesCurrent && c.CMKRules != Rules2020 {
 		return fmt.Errorf("--cmk-rules %q is neither %q nor %q", c.CMKRules, RulesCurrent, Rules2020)
+	}
+	if c.Clock != RealClock && c.Clock != ManualClock {
+		return fmt.Errorf("--clock %q is neither %q nor %q", c.Clock, RealClock, ManualClock)
+	}
+	if c.ClockTokens && c.Clock != ManualClock {
+		return errors.New("--clock-tokens needs --clock manual")
 	}
 	if c.KeyProbeInterval < 100*time.Millisecond {
 		return fmt.Errorf("--key-probe-interval %s is under 100ms", c.KeyProbeInterval)

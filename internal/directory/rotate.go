@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -142,8 +141,7 @@ func (d *Directory) Upkeep(ctx context.Context) error {
 		d.log.InfoContext(ctx, "retired signing keys deleted")
 	}
 	d.scrub(ctx)
-	d.signIns.sweep(d.now())
-	return errors.Join(d.forgetAssertions(ctx), d.forgetSessions(ctx))
+	return d.forgetAssertions(ctx)
 }
 
 // Run does Upkeep when it is due, until ctx ends.

@@ -36,6 +36,7 @@ func (p *parts) writeConnection() error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	c := connectionOf(p.in, p.server, p.bootstrap, os.Getpid())
+	c.Control, c.ControlToken = p.control.url(), p.control.bearer()
 	c.Clusters = p.server.Clusters()
 	return writeConnection(p.in.dir, c)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/barrier"
+	"github.com/kustos-io/kustos/internal/clock"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/directory"
@@ -26,6 +28,7 @@ import (
 	"github.com/kustos-io/kustos/internal/engine"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/envelope/keyvault"
+	"github.com/kustos-io/kustos/internal/faults"
 	"github.com/kustos-io/kustos/internal/kql"
 	"github.com/kustos-io/kustos/internal/kusto"
 	rpauthorization "github.com/kustos-io/kustos/internal/rp/authorization"
@@ -78,6 +81,9 @@ type parts struct {
 	// store and barrier are the instance's as long as it stays unsealed.
 	store   store.Store
 	barrier *barrier.Barrier
+	clock   *clock.Clock
+	faults  *faults.Injector
+	control *controller // nil when it is off
 
 	onReady func()      // called once, before the announcement
 	ready   atomic.Bool // connection.json may be written
@@ -93,8 +99,14 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 			p.abandon()
 		}
 	}()
-	now := time.Now
-	ca, err := OpenCA(ctx, in.store, now)
+	if p.clock, err = openClock(ctx, in.store, cfg.Clock); err != nil {
+		return nil, err
+	}
+	now, tokens := p.clock.Now, time.Now
+	if cfg.ClockTokens {
+		tokens = now
+	}
+	ca, err := OpenCA(ctx, in.store, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +117,16 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	if p.control, err = listenControl(cfg.Control); err != nil {
+		return nil, err
+	}
+	p.faults = faults.New(faults.Config{Log: log, Name: p.clusterName, Now: tokens})
 	p.audit, err = audit.Open(ctx, audit.Config{Dir: audit.Dir(in.dir), Instance: in.barrier.InstanceID(), Store: in.store, Sealer: in.barrier, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}
 	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log, Audit: p.audit})
-	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: now, Log: log})
+	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: tokens, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -128,20 +144,20 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
-	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Log: log, TenantID: dir.TenantID()})
+	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Advanced: p.clock.Advanced, Log: log, TenantID: dir.TenantID()})
 	// The Kusto side reaches every vault as a client, our own through our own listener.
 	external, err := externalCredential(cfg.AllowedVaultHosts)
 	if err != nil {
 		return nil, err
 	}
-	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.server.Client(cfg.AllowedVaultHosts), AllowedHosts: cfg.AllowedVaultHosts, External: external, Log: log})
+	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.vaultClient(cfg.AllowedVaultHosts, dir), AllowedHosts: cfg.AllowedVaultHosts, External: external, Log: log})
 	if p.platform, err = envelope.NewPlatform(ctx, in.store); err != nil {
 		return nil, err
 	}
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
 		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
 		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
-		ProbeInterval: cfg.KeyProbeInterval, Now: now, Log: log, Audit: p.audit, OnState: p.clusterState,
+		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState,
 	})
 	if err != nil {
 		return nil, err
@@ -173,6 +189,22 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	return p, nil
 }
 
+// vaultClient is the client of the key path, which fault rules may disturb.
+func (p *parts) vaultClient(hosts []string, signer faults.Signer) *http.Client {
+	client := p.server.Client(hosts)
+	client.Transport = p.faults.Transport(client.Transport, signer)
+	return client
+}
+
+// clusterName is for fault rules that name a cluster.
+func (p *parts) clusterName(ctx context.Context, id string) string {
+	spec, err := p.runtime.Spec(ctx, id)
+	if err != nil {
+		return ""
+	}
+	return spec.Name
+}
+
 // clusterState opens the loopback listener of a cluster that runs and closes
 // that of one that does not, and rewrites connection.json.
 func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
@@ -196,6 +228,7 @@ func (p *parts) abandon() {
 	if p.server != nil {
 		_, _ = p.server.proxy.Close(), p.server.direct.Close()
 	}
+	p.control.close()
 	if p.audit != nil {
 		_ = p.audit.Close() // the error that matters is the one that led here
 	}
@@ -214,6 +247,7 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	go func() { defer close(swept); p.vault.Run(serving) }() // rotations and purges that are due
 	// From here on the vault answers, so clusters can unwrap their keys.
 	err := errors.Join(p.runtime.StartAll(ctx), p.operations.Resume(ctx))
+	p.control.serve(p, p.faults)
 	if err == nil {
 		p.onReady()
 		err = p.announce(out)
@@ -226,6 +260,7 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 			served <- nil
 		}
 	}
+	p.control.close()
 	// Operations and clusters end before the listeners: what they still do needs the vault.
 	p.operations.Close()
 	err = errors.Join(err, p.runtime.Close())

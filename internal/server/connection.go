@@ -23,6 +23,8 @@ type connection struct {
 	SealFile       string            `json:"sealFile"`
 	InstanceID     string            `json:"instanceId"`
 	PID            int               `json:"pid"`
+	Control        string            `json:"control,omitempty"`
+	ControlToken   string            `json:"controlToken,omitempty"`
 	Clusters       []ClusterEndpoint `json:"clusters"`
 }
 

@@ -14,7 +14,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kustos-io/kustos/internal/cli"
 	"github.com/kustos-io/kustos/internal/client"
+	"github.com/kustos-io/kustos/internal/faults"
 	"github.com/kustos-io/kustos/test/harness"
 )
 
@@ -44,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "server", "data"))
+			env.Setenv("KUSTOS_DATA", filepath.Join(env.WorkDir, "server", "data"))
 			env.Setenv("SEAL", filepath.Join(env.WorkDir, "server", "seal"))
 			env.Setenv("KUSTOS", binary)
 			s := &session{}
@@ -58,6 +61,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
+			"control": control, "struck": struck, "kustos-log": kustosLog,
 		},
 	})
 }
@@ -207,6 +211,52 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 		text = text[strings.LastIndexByte(text, '/')+1:]
 	}
 	ts.Setenv(args[0], text)
+}
+
+// control METHOD PATH [BODY]: calls the control API.
+func control(ts *testscript.TestScript, neg bool, args []string) {
+	var payload any
+	if len(args) > 2 {
+		payload = json.RawMessage(body(ts, args[2:]).(string))
+	}
+	out, err := cli.Control(context.Background(), state(ts).c.Conn, args[0], args[1], payload)
+	if err != nil {
+		out = []byte(err.Error())
+	}
+	finish(ts, neg, string(out), err)
+}
+
+// struck KIND: waits until a fault rule of that kind has been injected and the
+// next probe of a key had its answer.
+func struck(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, err := cli.Control(context.Background(), state(ts).c.Conn, http.MethodGet, "/faults", nil)
+		ts.Check(err)
+		var list struct{ Rules []faults.Rule }
+		ts.Check(json.Unmarshal(out, &list))
+		for _, r := range list.Rules {
+			if string(r.Kind) == args[0] && r.Injected >= 4 { // the SDK tries three times for one probe
+				return
+			}
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("no fault %s within %s: %s", args[0], patience, out)
+		case <-tick.C:
+		}
+	}
+}
+
+// kustos-log TEXT: the server's log holds the text.
+func kustosLog(ts *testscript.TestScript, neg bool, args []string) {
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(ts.Getenv("DATA")), "server.log"))
+	ts.Check(err)
+	if strings.Contains(string(data), args[0]) == neg {
+		ts.Fatalf("the server's log: %s", data)
+	}
 }
 
 // nowhere TEXT: no file below $DATA but connection.json holds the text.

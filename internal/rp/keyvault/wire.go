@@ -81,11 +81,8 @@ func (p *rp) resource(v *vault.Vault, shape string) vaultResource {
 }
 
 func actorType(a vault.Actor) string {
-	switch {
-	case a.Managed:
+	if a.Managed {
 		return "ManagedIdentity"
-	case a.User:
-		return "User"
 	}
 	return "Application"
 }

@@ -88,9 +88,6 @@ func author(p authz.Principal) (by, typ string) {
 	if p.Identity != "" {
 		return p.ObjectID, "ManagedIdentity"
 	}
-	if p.IsUser() {
-		return p.UPN, "User"
-	}
 	return p.AppID, "Application"
 }
 
