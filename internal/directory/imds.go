@@ -140,11 +140,16 @@ func (d *Directory) imds(r *http.Request) (imdsToken, error) {
 	if err != nil {
 		return imdsToken{}, err
 	}
+	return d.identityAnswer(r.Context(), p, resource)
+}
+
+// identityAnswer signs a token of an identity.
+func (d *Directory) identityAnswer(ctx context.Context, p principal, resource string) (imdsToken, error) {
 	token, expires, err := d.sign(p, resource, identityTokenLifetime)
 	if err != nil {
 		return imdsToken{}, fmt.Errorf("metadata token: %w", err)
 	}
-	d.log.InfoContext(r.Context(), "token issued", "principal", p.ObjectID, "audience", resource)
+	d.log.InfoContext(ctx, "token issued", "principal", p.ObjectID, "audience", resource)
 	left := strconv.FormatInt(int64(expires.Sub(d.now())/time.Second), 10)
 	return imdsToken{AccessToken: token.Reveal(), ClientID: p.AppID, ExpiresIn: left, ExtExpiresIn: left, ExpiresOn: strconv.FormatInt(expires.Unix(), 10),
 		NotBefore: strconv.FormatInt(d.now().Add(-clockSkew).Unix(), 10), Resource: resource, TokenType: "Bearer"}, nil
@@ -166,19 +171,24 @@ func provenIdentity(tx store.Tx, user proxyUser, query url.Values) (principal, e
 	if p.IMDSSecret == "" || !hmac.Equal([]byte(p.IMDSSecret), []byte(user.secret.Reveal())) {
 		return principal{}, errIMDSIdentity()
 	}
-	for _, selector := range []string{"client_id", "object_id", "principal_id", "msi_res_id", "mi_res_id"} {
+	return p, selects(tx, query, p)
+}
+
+// selects refuses a query that selects another identity than p.
+func selects(tx store.Tx, query url.Values, p principal) error {
+	for _, selector := range []string{"client_id", "clientid", "object_id", "principal_id", "msi_res_id", "mi_res_id"} {
 		if !query.Has(selector) {
 			continue
 		}
 		chosen, err := userAssigned(tx, query.Get(selector))
 		if err != nil {
-			return principal{}, err
+			return err
 		}
 		if chosen.ObjectID != p.ObjectID {
-			return principal{}, errIMDSIdentity()
+			return errIMDSIdentity()
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // userAssigned finds a user-assigned identity by client id, object id or
