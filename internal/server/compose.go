@@ -78,6 +78,7 @@ type parts struct {
 	platform   *envelope.Platform
 	audit      *audit.Log
 	vault      *vault.Service
+	directory  *directory.Directory
 	// store and barrier are the instance's as long as it stays unsealed.
 	store   store.Store
 	barrier *barrier.Barrier
@@ -130,6 +131,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	p.directory = dir
 	if p.bootstrap, err = dir.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
@@ -183,7 +185,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	}
 	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Links: links, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))
 	p.server.SetPlanes(Planes{
-		Login: dir.LoginHandler(), Graph: dir.GraphHandler(), Identity: dir.IMDSHandler(), ARM: front, Vault: p.vault.Handler(),
+		Login: dir.LoginHandler(), Graph: dir.GraphHandler(), Identity: dir.IMDSHandler(), IdentityEndpoint: dir.IdentityEndpointHandler(), ARM: front, Vault: p.vault.Handler(),
 		Kusto: kusto.New(kusto.Config{Runtime: p.runtime, Verifier: dir, Streaming: clusters, TenantID: dir.TenantID(), Version: Product, Started: now(), Now: now, Log: log}),
 	})
 	return p, nil
@@ -243,8 +245,9 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go func() { served <- p.server.Serve(serving) }()
-	swept := make(chan struct{})
-	go func() { defer close(swept); p.vault.Run(serving) }() // rotations and purges that are due
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { p.vault.Run(serving) })     // rotations and purges that are due
+	upkeep.Go(func() { p.directory.Run(serving) }) // signing keys, and sign-ins that are over
 	// From here on the vault answers, so clusters can unwrap their keys.
 	err := errors.Join(p.runtime.StartAll(ctx), p.operations.Resume(ctx))
 	p.control.serve(p, p.faults)
@@ -266,7 +269,7 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	err = errors.Join(err, p.runtime.Close())
 	stop()
 	err = errors.Join(err, <-served)
-	<-swept
+	upkeep.Wait()
 	p.platform.Close()
 	return errors.Join(err, p.audit.Close())
 }

@@ -13,19 +13,20 @@ import (
 // this server. It is one of the two documented places where a secret lies on
 // the disk in clear.
 type connection struct {
-	Proxy          string            `json:"proxy"`
-	CAFile         string            `json:"caFile"`
-	Direct         string            `json:"direct"`
-	TenantID       string            `json:"tenantId"`
-	SubscriptionID string            `json:"subscriptionId"`
-	ClientID       string            `json:"clientId"`
-	ClientSecret   string            `json:"clientSecret"`
-	SealFile       string            `json:"sealFile"`
-	InstanceID     string            `json:"instanceId"`
-	PID            int               `json:"pid"`
-	Control        string            `json:"control,omitempty"`
-	ControlToken   string            `json:"controlToken,omitempty"`
-	Clusters       []ClusterEndpoint `json:"clusters"`
+	Proxy            string            `json:"proxy"`
+	CAFile           string            `json:"caFile"`
+	Direct           string            `json:"direct"`
+	TenantID         string            `json:"tenantId"`
+	SubscriptionID   string            `json:"subscriptionId"`
+	ClientID         string            `json:"clientId"`
+	ClientSecret     string            `json:"clientSecret"`
+	SealFile         string            `json:"sealFile"`
+	InstanceID       string            `json:"instanceId"`
+	PID              int               `json:"pid"`
+	Control          string            `json:"control,omitempty"`
+	ControlToken     string            `json:"controlToken,omitempty"`
+	IdentityEndpoint string            `json:"identityEndpoint"` // for IDENTITY_ENDPOINT; IDENTITY_HEADER is an identity's secret
+	Clusters         []ClusterEndpoint `json:"clusters"`
 }
 
 // writeConnection replaces the connection file as a whole.
@@ -45,6 +46,6 @@ func connectionOf(in *instance, s *Server, b directory.Bootstrap, pid int) conne
 	return connection{
 		Proxy: "http://" + s.ProxyAddr(), Direct: "https://" + s.DirectAddr(), CAFile: filepath.Join(in.dir, caName),
 		TenantID: b.TenantID, SubscriptionID: b.SubscriptionID, ClientID: b.ClientID, ClientSecret: b.ClientSecret.Reveal(),
-		SealFile: in.sealFile(), InstanceID: in.barrier.InstanceID(), PID: pid, Clusters: []ClusterEndpoint{},
+		SealFile: in.sealFile(), InstanceID: in.barrier.InstanceID(), PID: pid, IdentityEndpoint: "http://" + s.ProxyAddr() + directory.IdentityEndpointPath, Clusters: []ClusterEndpoint{},
 	}
 }

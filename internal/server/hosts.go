@@ -14,6 +14,9 @@ type Planes struct {
 	Vault    http.Handler // {vault}.vault.azure.net
 	Kusto    http.Handler // {cluster}.{region}.kusto.windows.net and ingest-…
 	Identity http.Handler // 169.254.169.254, plain HTTP through the proxy only
+	// IdentityEndpoint is what IDENTITY_ENDPOINT points to: the proxy's own
+	// address, from loopback only. nil when there is none.
+	IdentityEndpoint http.Handler
 }
 
 // Served host names. A name under a suffix is served whether or not the vault

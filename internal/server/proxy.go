@@ -32,6 +32,9 @@ func (s *Server) proxyHandler(w http.ResponseWriter, r *http.Request) {
 		s.planes.Identity.ServeHTTP(w, r.WithContext(s.withProxyUser(r.Context(), user, secret)))
 	case r.URL.IsAbs() && r.URL.Scheme == "https" && s.planes.handler(host) != nil:
 		s.router(w, r)
+	case s.planes.IdentityEndpoint != nil && r.URL.Scheme != "https" && isLoopback(host) && isLoopback(hostOnly(r.RemoteAddr)) && strings.HasPrefix(r.URL.Path, "/msi/"):
+		// Node sends this through the proxy as well, in absolute form.
+		s.planes.IdentityEndpoint.ServeHTTP(w, r)
 	case !r.URL.IsAbs():
 		http.Error(w, "This is the Kustos proxy. Set HTTPS_PROXY to it; 'kustos env' prints how.", http.StatusBadRequest)
 	default:

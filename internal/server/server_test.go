@@ -38,7 +38,7 @@ func start(t *testing.T) (*server.Server, *server.CA) {
 		})
 	}
 	s, err := server.Listen(server.Options{ProxyAddr: "127.0.0.1:0", DirectAddr: "127.0.0.1:0", CA: ca,
-		Planes: server.Planes{Login: plane("login"), Graph: plane("graph"), ARM: plane("arm"), Vault: plane("vault"), Kusto: plane("kusto"), Identity: plane("imds")},
+		Planes: server.Planes{Login: plane("login"), Graph: plane("graph"), ARM: plane("arm"), Vault: plane("vault"), Kusto: plane("kusto"), Identity: plane("imds"), IdentityEndpoint: plane("msi")},
 		WithProxyUser: func(ctx context.Context, user, secret string) context.Context {
 			return context.WithValue(ctx, userKey{}, user+":"+secret)
 		},
@@ -123,6 +123,21 @@ func TestIdentityEndpointGetsProxyUser(t *testing.T) {
 	status, got := get(t, c, "http://169.254.169.254/metadata/identity/oauth2/token?x=1")
 	if want := "imds 169.254.169.254 /metadata/identity/oauth2/token id1:s3"; status != 200 || got != want {
 		t.Errorf("%d %q, want %q", status, got, want)
+	}
+}
+
+func TestIdentityEndpointOnLoopback(t *testing.T) {
+	t.Parallel()
+	s, ca := start(t)
+	if status, got := get(t, http.DefaultClient, "http://"+s.ProxyAddr()+"/msi/token?x=1"); status != 200 || !strings.HasPrefix(got, "msi ") {
+		t.Errorf("directly: %d %q", status, got)
+	}
+	// A client that sends even loopback addresses through the proxy.
+	if status, got := get(t, throughProxy(t, s, ca, nil), "http://localhost.:8400/msi/token"); status != http.StatusForbidden {
+		t.Errorf("another name: %d %q", status, got)
+	}
+	if status, _ := get(t, http.DefaultClient, "http://"+s.ProxyAddr()+"/other"); status != http.StatusBadRequest {
+		t.Errorf("another path: %d", status)
 	}
 }
 
