@@ -157,6 +157,7 @@ func TestMalformedRequests(t *testing.T) {
 func TestDatabaseOfTheRequest(t *testing.T) {
 	t.Parallel()
 	for body, status := range map[string]int{
+		`{"csl":"T","future":{"x":[1]},"db":"db"}`: 200,
 		`{"csl":"T"}`:                             200,
 		`{"db":null,"csl":"T"}`:                   200,
 		`{"db":"","csl":"T"}`:                     200,

@@ -95,7 +95,8 @@ func appendCell(b []byte, t types.Type, a arrow.Array, i int) []byte {
 	case *array.Float64:
 		return appendReal(b, a.Value(i))
 	case *array.Decimal128:
-		return appendDecimal(b, a.ValueStr(i))
+		// ValueStr would write small values with an exponent.
+		return appendDecimal(b, a.Value(i).ToString(a.DataType().(*arrow.Decimal128Type).Scale))
 	case *array.String:
 		return appendText(b, t, a.Value(i))
 	case *array.LargeString:
