@@ -66,7 +66,18 @@ func (f *Front) serve(ctx context.Context, req provider.Request) (resp *provider
 	if head {
 		req.Method = http.MethodGet
 	}
+	done, err := f.takeTurn(ctx, &req, t)
+	if err != nil {
+		return nil, true, err
+	}
+	defer done()
+	if err := f.checkConditions(ctx, &req, t); err != nil {
+		return nil, true, err
+	}
 	resp, err = f.call(ctx, &req, t)
+	if err == nil {
+		err = setETag(&req, t, resp)
+	}
 	if err != nil {
 		e := azerr.From(err)
 		return nil, t.own || e.Code == "ResourceNotFound", err

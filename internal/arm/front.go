@@ -46,6 +46,7 @@ type Config struct {
 	// has a record; all others are records of package scope.
 	SubscriptionID string
 	TenantID       string
+	Limits         Limits
 }
 
 // Front is the front door: see the package's text. It is safe for concurrent
@@ -62,6 +63,7 @@ type Front struct {
 	subscriptionID string
 	tenantID       string
 	quota          *quota
+	turns          turns
 	gates          sync.Map // group key → *semaphore.Weighted, see enter
 }
 
@@ -76,7 +78,7 @@ func New(cfg Config) *Front {
 	f := &Front{
 		store: cfg.Store, verifier: cfg.Verifier, authorizer: cfg.Authorizer, deployments: cfg.Deployments,
 		byNamespace: map[string]provider.Provider{}, log: cfg.Log, now: cfg.Now,
-		subscriptionID: cfg.SubscriptionID, tenantID: cfg.TenantID, quota: newQuota(),
+		subscriptionID: cfg.SubscriptionID, tenantID: cfg.TenantID, quota: newQuota(cfg.Limits),
 	}
 	f.Register(cfg.Providers...)
 	return f

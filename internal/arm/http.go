@@ -46,7 +46,9 @@ func (f *Front) serveHTTP(w http.ResponseWriter, r *http.Request, info wire.Requ
 		return nil, true, err
 	}
 	subscription, _ := home(req.ID)
-	f.quota.set(w.Header(), req.Method, subscription, req.Principal.ObjectID, f.now())
+	if err := f.quota.take(w.Header(), req.Method, subscription, req.Principal.ObjectID, f.now()); err != nil {
+		return nil, true, err
+	}
 	req.Body, err = wire.ReadBody(r, MaxBody)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return nil, true, azerr.RequestContentTooLarge(MaxBody)

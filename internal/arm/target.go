@@ -102,6 +102,9 @@ func findType(p provider.Provider, req *provider.Request) (provider.ResourceType
 	var supported []string
 	for _, t := range p.Types() {
 		if is(t.Type, path) {
+			if open, ok := p.(provider.AnyTyped); ok { // what it lists is what it happens to have
+				t, _ = open.AnyType(path)
+			}
 			return t, nil
 		}
 		supported = append(supported, t.APIVersions...)
@@ -127,6 +130,11 @@ func findType(p provider.Provider, req *provider.Request) (provider.ResourceType
 					return t, nil
 				}
 			}
+		}
+	}
+	if open, ok := p.(provider.AnyTyped); ok && !(req.Method == http.MethodPost && req.Action == "") {
+		if t, ok := open.AnyType(path); ok {
+			return t, nil
 		}
 	}
 	return provider.ResourceType{}, azerr.InvalidResourceType(path, req.ID.Namespace, req.APIVersion, newestFirst(supported))

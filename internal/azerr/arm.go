@@ -253,3 +253,8 @@ func InvalidFederatedCredential(why string) *Error {
 func TooManyFederatedCredentials(limit int) *Error {
 	return bad("BadRequest", fmt.Sprintf("An identity can have at most %d federated identity credentials.", limit))
 }
+
+// PreconditionFailed: If-Match or If-None-Match does not hold.
+func PreconditionFailed(header, value, id string) *Error {
+	return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Message: fmt.Sprintf("The condition '%s: %s' is not met by the resource '%s'.", header, value, id)}
+}

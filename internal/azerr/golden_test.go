@@ -102,6 +102,7 @@ func TestARMGolden(t *testing.T) {
 		azerr.InvalidFederatedCredentialName("-"),
 		azerr.InvalidFederatedCredential("the property 'issuer' must be an https URL"),
 		azerr.TooManyFederatedCredentials(20),
+		azerr.PreconditionFailed("If-Match", `"1"`, group+"/providers/x"),
 		azerr.LockNotFound("l"),
 		azerr.InvalidLockName("a/b"),
 		azerr.LocksNotSupported("/"),

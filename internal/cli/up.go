@@ -12,7 +12,7 @@ func newUp(deps Deps) *cobra.Command {
 	var (
 		proxy, listen, seal, rules, templates string
 		control, clock                        string
-		allow                                 []string
+		allow, limits, inert                  []string
 		probe                                 time.Duration
 		memory                                int64
 		confine, debug, clockTokens           bool
@@ -34,8 +34,11 @@ func newUp(deps Deps) *cobra.Command {
 			}
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
 			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
-			cfg.TemplateRoot = templates
 			cfg.Control, cfg.Clock, cfg.ClockTokens = control, config.ClockMode(clock), clockTokens
+			cfg.TemplateRoot, cfg.InertProviders = templates, inert
+			if cfg.RequestLimits, err = config.ParseRequestLimits(limits); err != nil {
+				return err
+			}
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
@@ -49,6 +52,8 @@ func newUp(deps Deps) *cobra.Command {
 	f.StringVar(&rules, "cmk-rules", string(config.RulesCurrent), "rules for customer-managed keys: current, or 2020 for the article's own")
 	f.StringSliceVar(&allow, "allow-vault-host", nil, "host that keyVaultUri may name besides *.vault.azure.net, for example a real vault behind another name; repeatable")
 	f.StringVar(&templates, "template-root", "", "folder whose files linked templates may name as https://templates.localhost/…")
+	f.StringSliceVar(&inert, "inert-provider", nil, "namespace that is not built whose resources are kept as marked records that do nothing, for example Microsoft.Network; repeatable")
+	f.StringSliceVar(&limits, "request-limits", nil, "reads=N, writes=N, deletes=N: Resource Manager requests per hour, principal and subscription before 429 (default: counted, never refused)")
 	f.DurationVar(&probe, "key-probe-interval", 20*time.Second, "how often a customer's key is probed")
 	f.StringVar(&control, "control", "", "loopback address of the control API that moves the clock and injects faults; port 0 picks a free one (default: none)")
 	f.StringVar(&clock, "clock", string(config.RealClock), "real, or manual: real time plus what the control API advanced it by")

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,6 +57,11 @@ type Config struct {
 	ClockTokens bool
 	// EngineMemory is the memory limit of one cluster's engine in bytes; 0 leaves the engine's default.
 	EngineMemory int64
+	// RequestLimits are what ARM enforces per clock hour, principal and
+	// subscription; 0 is not enforced.
+	RequestLimits RequestLimits
+	// InertProviders are namespaces whose resources are records and nothing more.
+	InertProviders []string
 	// RequireConfinement makes a missing landlock or seccomp fatal.
 	RequireConfinement bool
 	Debug              bool
@@ -120,6 +127,25 @@ func ParseSeal(flag string) (spec string, err error) {
 	return "", fmt.Errorf("--seal %q is not one of file:PATH, passphrase, passphrase:fd=N, pkcs11:ADDRESS, vault:https://HOST/keys/NAME", kind)
 }
 
+// RequestLimits are numbers of requests.
+type RequestLimits struct{ Reads, Writes, Deletes int }
+
+// ParseRequestLimits reads the --request-limits flag: reads=N, writes=N and
+// deletes=N, each at most once.
+func ParseRequestLimits(flag []string) (l RequestLimits, err error) {
+	fields := map[string]*int{"reads": &l.Reads, "writes": &l.Writes, "deletes": &l.Deletes}
+	for _, item := range flag {
+		name, text, _ := strings.Cut(item, "=")
+		field := fields[name]
+		n, convErr := strconv.Atoi(text)
+		if field == nil || convErr != nil || n < 1 || *field != 0 {
+			return RequestLimits{}, fmt.Errorf("--request-limits %q is not reads=N, writes=N or deletes=N with a positive number", item)
+		}
+		*field = n
+	}
+	return l, nil
+}
+
 // Validate checks what flags alone cannot say, and names the flag that is wrong.
 func (c Config) Validate() error {
 	for flag, addr := range map[string]string{"--proxy": c.ProxyAddr, "--listen": c.DirectAddr, "--control": c.Control} {
@@ -145,6 +171,11 @@ func (c Config) Validate() error {
 	}
 	if c.KeyProbeInterval < 100*time.Millisecond {
 		return fmt.Errorf("--key-probe-interval %s is under 100ms", c.KeyProbeInterval)
+	}
+	for _, ns := range c.InertProviders {
+		if !regexp.MustCompile(`^[A-Za-z0-9]+(\.[A-Za-z0-9]+)+$`).MatchString(ns) {
+			return fmt.Errorf("--inert-provider %q is not a namespace like Microsoft.Network", ns)
+		}
 	}
 	if c.DataDir == "" {
 		return errors.New("--data is empty")

@@ -164,7 +164,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID()})
+	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID(), Limits: arm.Limits(cfg.RequestLimits)})
 	reader := rpkusto.FirstPartyReader{Front: front, TenantID: dir.TenantID()}
 	clusters := rpkusto.New(rpkusto.Config{
 		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
@@ -181,6 +181,9 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	)
 	links, err := templateLinks(cfg.TemplateRoot)
 	if err != nil {
+		return nil, err
+	}
+	if err := registerInert(ctx, front, in.store, cfg.InertProviders, now, log); err != nil {
 		return nil, err
 	}
 	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Links: links, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))

@@ -31,6 +31,7 @@ import (
 type Options struct {
 	Store     store.Store
 	Now       func() time.Time
+	Limits    arm.Limits
 	Providers []provider.Provider // registered before all others
 }
 
@@ -80,7 +81,7 @@ func New(t *testing.T, o Options) *House {
 		t.Fatal(err)
 	}
 	h.Sub = "/subscriptions/" + h.Boot.SubscriptionID
-	h.Front = arm.New(arm.Config{Store: h.Store, Verifier: h.Directory, Authorizer: h.Access, Now: o.Now, SubscriptionID: h.Boot.SubscriptionID, TenantID: h.Boot.TenantID})
+	h.Front = arm.New(arm.Config{Store: h.Store, Verifier: h.Directory, Authorizer: h.Access, Now: o.Now, SubscriptionID: h.Boot.SubscriptionID, TenantID: h.Boot.TenantID, Limits: o.Limits})
 	h.Front.SetDeployments(deploy.New(deploy.Config{Store: h.Store, Operations: h.Operations, Front: h.Front, Now: o.Now, TenantID: h.Boot.TenantID}))
 	h.Front.Register(o.Providers...)
 	h.Front.Register(

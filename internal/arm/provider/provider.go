@@ -33,6 +33,12 @@ type Preflighter interface {
 	Preflight(ctx context.Context, req *Request) error
 }
 
+// AnyTyped is implemented by providers that serve types they do not list.
+type AnyTyped interface {
+	// AnyType describes the type of that path; ok is false when it is not served.
+	AnyType(path string) (t ResourceType, ok bool)
+}
+
 // SelfGuarding is implemented by providers with requests for which the front
 // door asks no right, because the answer holds only what the caller may see or
 // the provider decides by what the body says. It must be true of nothing else.
@@ -54,6 +60,9 @@ type ResourceType struct {
 	// Capabilities is the registration document's text, for example
 	// "SupportsTags, SupportsLocation".
 	Capabilities string
+	// ChecksETag types apply If-Match and If-None-Match themselves; for all
+	// others the front door does.
+	ChecksETag bool
 	// NoBody types are written without a body: the id says everything.
 	NoBody bool
 	// Tracked types have a location and tags and appear in generic lists.
