@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,8 +163,8 @@ func (e *Engine) Delete(ctx context.Context, scope, name string) (a Assignment, 
 // Filter chooses assignments for List.
 type Filter struct {
 	Scope string
-	// PrincipalID limits to one principal, "" for all.
-	PrincipalID string
+	// PrincipalIDs limits to these principals (one, or one and its groups); none for all.
+	PrincipalIDs []string
 	// AtScope leaves out what lies below Scope.
 	AtScope bool
 }
@@ -175,15 +176,24 @@ func (e *Engine) List(ctx context.Context, f Filter) ([]Assignment, error) {
 	if err != nil {
 		return nil, err
 	}
-	prefix := ""
-	if f.PrincipalID != "" {
-		prefix = strings.ToLower(f.PrincipalID) + "/"
+	prefixes := []string{""}
+	if len(f.PrincipalIDs) > 0 {
+		prefixes = nil
+		for _, id := range f.PrincipalIDs {
+			prefixes = append(prefixes, strings.ToLower(id)+"/")
+		}
+		slices.Sort(prefixes)
+		prefixes = slices.Compact(prefixes)
 	}
 	var found []Assignment
 	err = e.store.View(ctx, func(tx store.Tx) error {
-		all, err := store.ListJSON[Assignment](tx, bucketAssignments, prefix)
-		if err != nil {
-			return err
+		var all []Assignment
+		for _, prefix := range prefixes {
+			some, err := store.ListJSON[Assignment](tx, bucketAssignments, prefix)
+			if err != nil {
+				return err
+			}
+			all = append(all, some...)
 		}
 		for _, a := range all {
 			at, err := scopeKey(a.Scope)

@@ -129,7 +129,7 @@ func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, 
 	decision := Decision{Rule: "no role assignment grants it"}
 	err = e.store.View(ctx, func(tx store.Tx) error {
 		if !data && strings.EqualFold(action, readSubscription) {
-			below, err := e.assignmentBelow(tx, p.ObjectID, asked)
+			below, err := assignmentBelow(tx, p, asked)
 			if err != nil {
 				return err
 			}
@@ -138,21 +138,37 @@ func (e *Engine) decide(ctx context.Context, p Principal, action, scope string, 
 				return nil
 			}
 		}
-		return e.eachAt(tx, p.ObjectID, asked, func(a Assignment, role RoleDefinition) bool {
+		return e.eachAt(tx, p, asked, func(a Assignment, role RoleDefinition) bool {
 			if !role.Permission.allows(action, data) {
 				return true
 			}
 			decision = Decision{Allowed: true, Rule: fmt.Sprintf("role assignment %s: %s at %s", a.Name, role.Name, a.Scope)}
+			if !strings.EqualFold(a.PrincipalID, p.ObjectID) {
+				decision.Rule += " through group " + a.PrincipalID
+			}
 			return false
 		})
 	})
 	return decision, err
 }
 
-// eachAt calls fn with every assignment of a principal that reaches the scope
-// of that key, until fn returns false.
-func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignment, RoleDefinition) bool) error {
-	all, err := store.ListJSON[Assignment](tx, bucketAssignments, strings.ToLower(principalID)+"/")
+// assignmentsOf lists what is assigned to a principal and to its groups.
+func assignmentsOf(tx store.Tx, p Principal) ([]Assignment, error) {
+	var all []Assignment
+	for _, id := range p.objects() {
+		some, err := store.ListJSON[Assignment](tx, bucketAssignments, strings.ToLower(id)+"/")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// eachAt calls fn with every assignment of a principal, or of a group it is in,
+// that reaches the scope of that key, until fn returns false.
+func (e *Engine) eachAt(tx store.Tx, p Principal, asked string, fn func(Assignment, RoleDefinition) bool) error {
+	all, err := assignmentsOf(tx, p)
 	if err != nil {
 		return err
 	}
@@ -184,11 +200,11 @@ func (e *Engine) eachAt(tx store.Tx, principalID, asked string, fn func(Assignme
 
 // assignmentBelow names an assignment of a principal below a subscription, ""
 // when there is none or the key is not a subscription's.
-func (e *Engine) assignmentBelow(tx store.Tx, principalID, asked string) (name string, err error) {
+func assignmentBelow(tx store.Tx, p Principal, asked string) (name string, err error) {
 	if rest, ok := strings.CutPrefix(asked, "/subscriptions/"); !ok || strings.Contains(rest, "/") {
 		return "", nil
 	}
-	all, err := store.ListJSON[Assignment](tx, bucketAssignments, strings.ToLower(principalID)+"/")
+	all, err := assignmentsOf(tx, p)
 	if err != nil {
 		return "", err
 	}
@@ -204,15 +220,15 @@ func (e *Engine) assignmentBelow(tx store.Tx, principalID, asked string) (name s
 	return "", nil
 }
 
-// Permissions lists what a principal's roles grant at a scope.
-func (e *Engine) Permissions(ctx context.Context, principalID, scope string) ([]Permission, error) {
+// Permissions lists what the roles of a principal and of its groups grant at a scope.
+func (e *Engine) Permissions(ctx context.Context, p Principal, scope string) ([]Permission, error) {
 	asked, err := scopeKey(scope)
 	if err != nil {
 		return nil, err
 	}
 	var found []Permission
 	err = e.store.View(ctx, func(tx store.Tx) error {
-		return e.eachAt(tx, principalID, asked, func(_ Assignment, role RoleDefinition) bool {
+		return e.eachAt(tx, p, asked, func(_ Assignment, role RoleDefinition) bool {
 			found = append(found, role.Permission)
 			return true
 		})
@@ -240,8 +256,8 @@ func (e *Engine) once(ctx context.Context, key string, fn func(tx store.Tx) erro
 	return done && err == nil, err
 }
 
-// GrantOwner makes a principal Owner of a subscription. It does so once: an
-// assignment that was deleted later does not come back at the next start.
+// GrantOwner makes a service principal Owner of a subscription. It does so
+// once: an assignment that was deleted later does not come back at the next start.
 func (e *Engine) GrantOwner(ctx context.Context, subscriptionID, objectID string) error {
 	return e.grantOwner(ctx, "owner/"+subscriptionID+"/"+objectID, "/subscriptions/"+subscriptionID, objectID)
 }

@@ -357,7 +357,7 @@ func TestListAndRemoveScope(t *testing.T) {
 	}{
 		{authz.Filter{Scope: vault}, all("sub", "group", "vault", "key", "bob")},
 		{authz.Filter{Scope: vault, AtScope: true}, all("sub", "group", "vault", "bob")},
-		{authz.Filter{Scope: vault, PrincipalID: strings.ToUpper(bob().ObjectID)}, all("bob")},
+		{authz.Filter{Scope: vault, PrincipalIDs: []string{strings.ToUpper(bob().ObjectID)}}, all("bob")},
 		{authz.Filter{Scope: sub, AtScope: true}, all("sub")},
 		{authz.Filter{Scope: "/"}, all("sub", "group", "vault", "vault2", "key", "bob")},
 	} {
@@ -372,7 +372,7 @@ func TestListAndRemoveScope(t *testing.T) {
 	if diff := cmp.Diff(all("sub", "group", "vault2"), list(authz.Filter{Scope: "/"})); diff != "" {
 		t.Errorf("after RemoveScope (-want +got)\n%s", diff)
 	}
-	permissions, err := f.Permissions(t.Context(), alice().ObjectID, vault)
+	permissions, err := f.Permissions(t.Context(), alice(), vault)
 	if err != nil || len(permissions) != 2 {
 		t.Errorf("permissions %v, %v", permissions, err)
 	}

@@ -89,3 +89,9 @@ func GraphTooLarge() *Error {
 func GraphCredentialExists(why string) *Error {
 	return &Error{Status: http.StatusConflict, Code: "Request_MultipleObjectsWithSameKeyValue", Message: why}
 }
+
+// GraphReferenceExists: the object is in the collection already.
+func GraphReferenceExists(collection string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "Request_BadRequest",
+		Message: fmt.Sprintf("One or more added object references already exist for the following modified properties: '%s'.", collection)}
+}

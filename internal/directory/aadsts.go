@@ -79,8 +79,8 @@ func errGrantV2Only(grant string) *signInError {
 		fmt.Sprintf("The app requested an unsupported grant type '%s'. People sign in at the v2.0 endpoint, 'oauth2/v2.0/token'.", grant)}
 }
 
-func errResponseTypeNotSupported() *signInError {
-	return &signInError{http.StatusBadRequest, "unsupported_response_type", 70005, "Interactive sign-in is not supported: this directory has no users; sign in as a service principal with 'client_credentials'."}
+func errEndpointV2Only(name string) *signInError {
+	return &signInError{http.StatusBadRequest, "invalid_request", 900432, fmt.Sprintf("People sign in at the v2.0 endpoint, 'oauth2/v2.0/%s'.", name)}
 }
 
 func errScopeNotDefault(scope string) *signInError {

@@ -43,6 +43,14 @@ func (d *Directory) token2(w http.ResponseWriter, r *http.Request, tenant string
 	switch form.grant {
 	case grantClient:
 		return d.clientToken2(w, r, form)
+	case grantPassword:
+		return d.passwordToken(w, r, form)
+	case grantCode:
+		return d.codeToken(w, r, form)
+	case grantRefresh:
+		return d.refreshGrant(w, r, form)
+	case grantDevice, "device_code":
+		return d.deviceToken(w, r, form)
 	default:
 		return refuseGrant(form.grant)
 	}

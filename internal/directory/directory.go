@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,8 @@ type Config struct {
 	Authorizer authz.Authorizer
 	// SigningKeyAge is how long one key signs tokens; 0 means 30 days.
 	SigningKeyAge time.Duration
+	// Domain is the domain of user principal names; "" means "kustos.onmicrosoft.com".
+	Domain string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -37,6 +40,12 @@ type Directory struct {
 	tenantID       string
 	subscriptionID string
 	keys           atomic.Pointer[keyring]
+	domain         string
+	hasher         hasher
+	signIns        *signIns
+	pages          pages
+	groups         atomic.Pointer[membership]
+	grouping       sync.Mutex // held while groups change
 	keyAge         time.Duration
 	rotation       sync.Mutex  // held while keys change
 	scrubDue       atomic.Bool // deleted keys may still be readable in the store's files
@@ -62,7 +71,18 @@ const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 // Open reads the tenant from the store. In an empty store it makes a tenant
 // id, a subscription id and a signing key.
 func Open(ctx context.Context, cfg Config) (*Directory, error) {
-	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge}
+	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
+	var err error
+	if d.pages, err = newPages(); err != nil {
+		return nil, fmt.Errorf("open directory: %w", err)
+	}
+	d.domain = strings.ToLower(cfg.Domain)
+	if d.domain == "" {
+		d.domain = defaultDomain
+	}
+	if !isDomain(d.domain) {
+		return nil, fmt.Errorf("open directory: %q is not a domain name", cfg.Domain)
+	}
 	if d.keyAge <= 0 {
 		d.keyAge = defaultSigningKeyAge
 	}
@@ -75,16 +95,20 @@ func Open(ctx context.Context, cfg Config) (*Directory, error) {
 	var (
 		instance instanceRecord
 		keys     []signingKeyRecord
+		groups   []group
 	)
 	load := func(tx store.Tx) error {
 		var err error
 		if instance, err = read[instanceRecord](tx, bucketInstance, "instance"); err != nil {
 			return err
 		}
-		keys, err = store.ListJSON[signingKeyRecord](tx, bucketSigningKeys, "")
+		if keys, err = store.ListJSON[signingKeyRecord](tx, bucketSigningKeys, ""); err != nil {
+			return err
+		}
+		groups, err = store.ListJSON[group](tx, bucketGroups, "")
 		return err
 	}
-	err := d.store.View(ctx, load)
+	err = d.store.View(ctx, load)
 	if errors.Is(err, ErrNotFound) {
 		err = d.create(ctx)
 		if err == nil {
@@ -100,6 +124,7 @@ func Open(ctx context.Context, cfg Config) (*Directory, error) {
 		return nil, fmt.Errorf("open directory: %w", err)
 	}
 	d.keys.Store(ring)
+	d.groups.Store(newMembership(groups))
 	return d, nil
 }
 
@@ -161,25 +186,50 @@ func (d *Directory) TenantID() string { return d.tenantID }
 // SubscriptionID is the GUID of the tenant's one subscription.
 func (d *Directory) SubscriptionID() string { return d.subscriptionID }
 
-// Entry is what others need to know of a service principal.
+// PrincipalType is the kind of a directory object that rights can be given to,
+// spelled as role assignments spell it.
+type PrincipalType string
+
+// The types.
+const (
+	TypeServicePrincipal PrincipalType = "ServicePrincipal"
+	TypeUser             PrincipalType = "User"
+	TypeGroup            PrincipalType = "Group"
+)
+
+// Entry is what others need to know of a principal.
 type Entry struct {
+	Type     PrincipalType
 	ObjectID string
-	AppID    string
+	AppID    string // of a service principal
+	UPN      string // of a user
 	Name     string
 	// ResourceID is the ARM id that owns a managed identity, "" for an application's principal.
 	ResourceID string
 }
 
-// Lookup finds a service principal by its object id or its application
-// (client) id; ErrNotFound when there is none.
+// Lookup finds a principal: a service principal by its object id or its
+// application (client) id, a user by its object id or user principal name, a
+// group by its object id. ErrNotFound when there is none.
 func (d *Directory) Lookup(ctx context.Context, id string) (Entry, error) {
 	var entry Entry
 	err := d.store.View(ctx, func(tx store.Tx) error {
-		p, err := read[principal](tx, bucketPrincipals, id)
+		o, err := findObject(tx, id)
 		if errors.Is(err, ErrNotFound) {
-			p, err = principalByAppID(tx, id)
+			var p principal
+			if p, err = principalByAppID(tx, id); err == nil {
+				o = p
+			}
 		}
-		entry = Entry{ObjectID: p.ObjectID, AppID: p.AppID, Name: p.DisplayName, ResourceID: p.ResourceID}
+		if errors.Is(err, ErrNotFound) {
+			var u user
+			if u, err = userByUPN(tx, id); err == nil {
+				o = u
+			}
+		}
+		if err == nil {
+			entry = o.entry()
+		}
 		return err
 	})
 	if err != nil {

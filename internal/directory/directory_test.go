@@ -147,7 +147,7 @@ func TestIdentityLife(t *testing.T) {
 			t.Errorf("IdentityOf: %v", err)
 		}
 		entry, err := f.Lookup(t.Context(), m.ClientID)
-		if diff := cmp.Diff(Entry{ObjectID: m.ObjectID, AppID: m.ClientID, Name: m.Name, ResourceID: m.ResourceID}, entry); err != nil || diff != "" {
+		if diff := cmp.Diff(Entry{Type: TypeServicePrincipal, ObjectID: m.ObjectID, AppID: m.ClientID, Name: m.Name, ResourceID: m.ResourceID}, entry); err != nil || diff != "" {
 			t.Errorf("Lookup: %v\n%s", err, diff)
 		}
 	}

@@ -82,7 +82,7 @@ func (d *Directory) openIDConfiguration(w http.ResponseWriter, tenant string, v2
 		TokenEndpoint: base + "/oauth2/token", JWKSURI: base + "/discovery/keys", Issuer: issuer(name),
 		AuthorizationEndpoint: base + "/oauth2/authorize", DeviceEndpoint: base + "/oauth2/devicecode",
 		TokenAuthMethods: []string{"client_secret_post", "private_key_jwt", "client_secret_basic"}, ResponseModes: []string{"query", "fragment", "form_post"},
-		SubjectTypes: []string{"pairwise"}, SigningAlgorithms: []string{"RS256"}, ResponseTypes: []string{"code", "id_token", "code id_token", "id_token token"},
+		SubjectTypes: []string{"pairwise"}, SigningAlgorithms: []string{"RS256"}, ResponseTypes: []string{"code"},
 		Scopes: []string{"openid", "profile", "email", "offline_access"}, Claims: []string{"sub", "iss", "aud", "exp", "iat", "tid", "ver", "oid", "appid"},
 		CloudInstanceName: "microsoftonline.com", GraphHost: "graph.microsoft.com",
 	}
@@ -110,14 +110,20 @@ func (d *Directory) signingKeys(w http.ResponseWriter, tenant string, v2 bool) e
 	return nil
 }
 
-// userRealm answers GET /common/userrealm/{upn}: every domain is unknown, as
-// this directory has no users.
-func (d *Directory) userRealm(w http.ResponseWriter) error {
-	wire.WriteJSON(w, http.StatusOK, struct {
+// userRealm answers GET /common/userrealm/{upn}: people of the tenant's domain
+// sign in here, and no other domain is known. Whether there is such a person is
+// not told.
+func (d *Directory) userRealm(w http.ResponseWriter, upn string) error {
+	realm := struct {
 		Version  string `json:"ver"`
 		Type     string `json:"account_type"`
+		Domain   string `json:"domain_name,omitempty"`
 		Instance string `json:"cloud_instance_name"`
 		Audience string `json:"cloud_audience_urn"`
-	}{"1.0", "Unknown", "microsoftonline.com", "urn:federation:MicrosoftOnline"})
+	}{"1.0", "Unknown", "", "microsoftonline.com", "urn:federation:MicrosoftOnline"}
+	if _, domain, _ := strings.Cut(upn, "@"); domain == d.domain {
+		realm.Type, realm.Domain = "Managed", d.domain
+	}
+	wire.WriteJSON(w, http.StatusOK, realm)
 	return nil
 }

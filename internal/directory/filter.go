@@ -8,6 +8,7 @@ import (
 // filter is a parsed OData $filter. The forms are those that clients send:
 //
 //	property eq 'text'
+//	property eq true   property eq false
 //	startswith(property,'text')
 //	collection/any(x:x eq 'text')
 //	…and…   …or…   (…)
@@ -31,6 +32,7 @@ type filterable interface {
 type comparison struct {
 	name string
 	text string
+	bare bool // text is true or false without quotes
 	kind comparisonKind
 }
 
@@ -60,6 +62,9 @@ func (c comparison) properties(fn func(string, bool)) { fn(c.name, c.kind == any
 
 func (c comparison) String() string {
 	text := "'" + strings.ReplaceAll(c.text, "'", "''") + "'"
+	if c.bare {
+		text = c.text
+	}
 	switch c.kind {
 	case startsWith:
 		return "startswith(" + c.name + "," + text + ")"
@@ -274,6 +279,11 @@ func (p *filterParser) primary(depth int) (filter, error) {
 	}
 	if err := p.need(tokenWord, "eq"); err != nil {
 		return nil, err
+	}
+	for _, literal := range []string{"true", "false"} {
+		if p.take(tokenWord, literal) {
+			return comparison{name: name, text: literal, bare: true}, nil
+		}
 	}
 	text, err := p.quotedText()
 	return comparison{name: name, text: text}, err

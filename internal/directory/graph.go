@@ -73,7 +73,13 @@ func (d *Directory) graph(r *http.Request) (graphAnswer, error) {
 	}
 	switch call.set {
 	case "me":
-		return graphAnswer{}, azerr.GraphMeNeedsUser() // only applications can sign in
+		return d.graphMe(call)
+	case "users":
+		return d.graphUsers(call)
+	case "groups":
+		return d.graphGroups(call)
+	case "domains":
+		return d.graphDomains(call)
 	case "applications":
 		return d.graphApplications(call)
 	case "serviceprincipals":
@@ -98,7 +104,12 @@ func parseGraphCall(r *http.Request, caller authz.Principal) (graphCall, error) 
 	}
 	call.set = strings.ToLower(segments[0])
 	segments = segments[1:]
-	if set, alternate, ok := strings.Cut(call.set, "("); ok {
+	if set, text, ok := strings.Cut(call.set, "('"); ok {
+		if text, ok = cutSuffix(text, "')", ok); !ok || text == "" {
+			return call, azerr.GraphBadRequest("The key of '" + quoted(set) + "' must be ('{id}').")
+		}
+		call.set, call.key = set, strings.ReplaceAll(text, "''", "'")
+	} else if set, alternate, ok := strings.Cut(call.set, "("); ok {
 		id, ok := strings.CutPrefix(alternate, "appid='")
 		if id, ok = cutSuffix(id, "')", ok); !ok || id == "" {
 			return call, azerr.GraphBadRequest("The key of '" + quoted(set) + "' must be (appId='{id}').")

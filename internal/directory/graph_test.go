@@ -175,11 +175,14 @@ func TestGraphRefusals(t *testing.T) {
 		return app["id"].(string), app["passwordCredentials"].([]any)[0].(map[string]any)["keyId"].(string)
 	}
 	ownID, ownKey := own()
+	user := func(upn, password string) string {
+		return `{"accountEnabled":true,"displayName":"A","mailNickname":"a","userPrincipalName":"` + upn + `","passwordProfile":{"password":"` + password + `","forceChangePasswordNextSignIn":false}}`
+	}
 	nobody := "00000000-0000-0000-0000-0000000000ff"
 	tests := []struct{ name, method, path, body string }{
 		{"me as an application", "GET", "/v1.0/me", ""},
 		{"beta", "GET", "/beta/applications", ""},
-		{"users", "GET", "/v1.0/users", ""},
+		{"unknown set", "GET", "/v1.0/devices", ""},
 		{"root", "GET", "/v1.0/", ""},
 		{"unknown application", "GET", "/v1.0/applications/" + nobody, ""},
 		{"unknown application id", "GET", "/v1.0/applications(appId='" + nobody + "')", ""},
@@ -234,7 +237,28 @@ func TestGraphRefusals(t *testing.T) {
 		{"principal of a managed identity", "POST", "/v1.0/servicePrincipals", `{"appId":"` + identity.ClientID + `"}`},
 		{"disabled principal", "POST", "/v1.0/servicePrincipals", `{"appId":"` + f.boot.ClientID + `","accountEnabled":false}`},
 		{"delete all", "DELETE", "/v1.0/applications", ""},
-		{"directory objects", "GET", "/v1.0/directoryObjects/" + f.boot.ObjectID, ""},
+		{"unknown directory object", "GET", "/v1.0/directoryObjects/" + nobody, ""},
+		{"change of a directory object", "PATCH", "/v1.0/directoryObjects/" + f.boot.ObjectID, "{}"},
+		{"unknown user", "GET", "/v1.0/users/nobody@kustos.onmicrosoft.com", ""},
+		{"user without a password", "POST", "/v1.0/users", `{"userPrincipalName":"a@kustos.onmicrosoft.com","displayName":"A","mailNickname":"a","accountEnabled":true}`},
+		{"user of another domain", "POST", "/v1.0/users", user("a@example.com", "Correct7horse")},
+		{"user of no domain", "POST", "/v1.0/users", user("a", "Correct7horse")},
+		{"user with a weak password", "POST", "/v1.0/users", user("a@kustos.onmicrosoft.com", "password")},
+		{"user with a first password", "POST", "/v1.0/users", `{"passwordProfile":{"password":"Correct7horse","forceChangePasswordNextSignIn":true}}`},
+		{"user with more", "POST", "/v1.0/users", `{"jobTitle":"x"}`},
+		{"password profile with more", "POST", "/v1.0/users", `{"passwordProfile":{"password":"Correct7horse","x":"hunter2"}}`},
+		{"owner of nothing", "GET", "/v1.0/users/nobody@kustos.onmicrosoft.com/manager", ""},
+		{"unknown group", "GET", "/v1.0/groups/" + nobody, ""},
+		{"group without a name", "POST", "/v1.0/groups", `{"mailNickname":"g"}`},
+		{"group without a nickname", "POST", "/v1.0/groups", `{"displayName":"g"}`},
+		{"mail group", "POST", "/v1.0/groups", `{"displayName":"g","mailNickname":"g","mailEnabled":true}`},
+		{"dynamic group", "POST", "/v1.0/groups", `{"displayName":"g","mailNickname":"g","groupTypes":["DynamicMembership"]}`},
+		{"group with an unknown member", "POST", "/v1.0/groups", `{"displayName":"g","mailNickname":"g","members@odata.bind":["https://graph.microsoft.com/v1.0/users/` + nobody + `"]}`},
+		{"group with a member elsewhere", "POST", "/v1.0/groups", `{"displayName":"g","mailNickname":"g","members@odata.bind":["https://example.com/v1.0/users/` + nobody + `"]}`},
+		{"member of an unknown group", "POST", "/v1.0/groups/" + nobody + "/members/$ref", `{"@odata.id":"https://graph.microsoft.com/v1.0/directoryObjects/` + nobody + `"}`},
+		{"membership of nobody", "POST", "/v1.0/directoryObjects/" + nobody + "/checkMemberGroups", `{"groupIds":["` + nobody + `"]}`},
+		{"membership in no group", "POST", "/v1.0/directoryObjects/" + f.boot.ObjectID + "/checkMemberGroups", `{"groupIds":[]}`},
+		{"new domain", "POST", "/v1.0/domains", `{"id":"example.com"}`},
 	}
 	var out strings.Builder
 	for _, tc := range tests {
@@ -248,6 +272,11 @@ func TestGraphRefusals(t *testing.T) {
 			t.Errorf("%s: innerError %v", tc.name, inner)
 		}
 		fmt.Fprintf(&out, "%s\n  %d %v: %s\n", tc.name, status, e["code"], f.masked(fmt.Sprint(e["message"])))
+	}
+	for _, secret := range []string{"hunter2", "Correct7horse"} {
+		if strings.Contains(f.log.String()+out.String(), secret) {
+			t.Errorf("a log or a refusal holds %q", secret)
+		}
 	}
 	golden(t, "graph_refusals.txt", out.String())
 	if status, _, _ := f.do(t, f.LoginHandler(), post("/"+f.TenantID()+"/oauth2/v2.0/token", f.form())); status != 200 {
@@ -268,6 +297,11 @@ func TestGraphNeedsADirectoryRight(t *testing.T) {
 		{"POST", "/v1.0/applications/x/addPassword", `{}`}, {"POST", "/v1.0/applications/x/removePassword", `{}`}, {"DELETE", "/v1.0/applications/x", ""},
 		{"GET", "/v1.0/servicePrincipals", ""}, {"GET", "/v1.0/servicePrincipals/" + f.boot.ObjectID, ""}, {"POST", "/v1.0/servicePrincipals", `{}`},
 		{"DELETE", "/v1.0/servicePrincipals/" + f.boot.ObjectID, ""}, {"POST", "/v1.0/directoryObjects/getByIds", `{}`},
+		{"GET", "/v1.0/users", ""}, {"GET", "/v1.0/users/x", ""}, {"POST", "/v1.0/users", "{}"}, {"PATCH", "/v1.0/users/x", "{}"}, {"DELETE", "/v1.0/users/x", ""}, {"POST", "/v1.0/users/x/revokeSignInSessions", ""},
+		{"GET", "/v1.0/groups", ""}, {"GET", "/v1.0/groups/x", ""}, {"POST", "/v1.0/groups", "{}"}, {"PATCH", "/v1.0/groups/x", "{}"}, {"DELETE", "/v1.0/groups/x", ""}, {"GET", "/v1.0/groups/x/members", ""},
+		{"POST", "/v1.0/groups/x/members/$ref", `{"@odata.id":"https://graph.microsoft.com/v1.0/directoryObjects/00000000-0000-0000-0000-0000000000ff"}`}, {"DELETE", "/v1.0/groups/x/members/y/$ref", ""},
+		{"POST", "/v1.0/directoryObjects/" + f.boot.ObjectID + "/getMemberGroups", "{}"}, {"GET", "/v1.0/directoryObjects/" + f.boot.ObjectID, ""}, {"GET", "/v1.0/domains", ""}, {"PATCH", "/v1.0/applications/x", "{}"},
+		{"GET", "/v1.0/applications/x/federatedIdentityCredentials", ""}, {"POST", "/v1.0/applications/x/federatedIdentityCredentials", "{}"},
 	} {
 		status, body, text := f.graphAs(t, token.Reveal(), tc[0], tc[1], tc[2])
 		if status != 403 || code(body) != "Authorization_RequestDenied" {

@@ -140,7 +140,7 @@ func redirectURIs(uris []string) ([]string, error) {
 	}
 	for _, uri := range uris {
 		u, err := url.Parse(uri)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.Contains(uri, "*") || len(uri) > 2048 ||
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.Trim(strings.ToLower(u.Host), "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") != "" || len(uri) > 2048 ||
 			u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
 			return nil, azerr.GraphBadRequest(fmt.Sprintf("The redirectUri '%s' must be an absolute https URI, or http on localhost.", quoted(uri)))
 		}

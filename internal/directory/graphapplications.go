@@ -233,7 +233,7 @@ func (d *Directory) deleteApplication(c graphCall) (graphAnswer, error) {
 		return graphAnswer{}, err
 	}
 	var a application
-	err = d.store.Update(c.Context(), func(tx store.Tx) (err error) {
+	err = d.changeGroups(c.Context(), func(tx store.Tx) (err error) {
 		if a, err = findApplication(tx, c); err != nil {
 			return err
 		}

@@ -172,6 +172,12 @@ func (p principal) graph(tenantID string) graphPrincipal {
 	return g
 }
 
+func (p principal) typed(tenantID string) any {
+	g := p.graph(tenantID)
+	g.ODataType = "#microsoft.graph.servicePrincipal"
+	return g
+}
+
 func (p principal) graphType() string {
 	if p.managed() {
 		return "ManagedIdentity"

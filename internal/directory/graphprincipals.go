@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
@@ -15,7 +13,7 @@ import (
 func (d *Directory) graphPrincipals(c graphCall) (graphAnswer, error) {
 	switch {
 	case c.rest != "":
-		return graphAnswer{}, azerr.GraphNotSupported("'servicePrincipals/{id}/" + quoted(c.rest) + "'")
+		return d.graphMembership(c, "servicePrincipals")
 	case c.Method == http.MethodGet && !c.named():
 		return d.listPrincipals(c)
 	case c.Method == http.MethodGet:
@@ -123,7 +121,7 @@ func (d *Directory) deletePrincipal(c graphCall) (graphAnswer, error) {
 		return graphAnswer{}, err
 	}
 	var p principal
-	err = d.store.Update(c.Context(), func(tx store.Tx) (err error) {
+	err = d.changeGroups(c.Context(), func(tx store.Tx) (err error) {
 		if p, err = findPrincipal(tx, c); err != nil {
 			return err
 		}
@@ -140,52 +138,4 @@ func (d *Directory) deletePrincipal(c graphCall) (graphAnswer, error) {
 	}
 	d.log.InfoContext(c.Context(), "service principal deleted", "deleted", p.ObjectID, "principal", c.caller.ObjectID)
 	return graphAnswer{status: http.StatusNoContent}, nil
-}
-
-// graphDirectoryObjects serves POST directoryObjects/getByIds, with which
-// clients find the names behind role assignments. Unknown ids are left out.
-func (d *Directory) graphDirectoryObjects(c graphCall) (graphAnswer, error) {
-	if !strings.EqualFold(c.key, "getByIds") || c.rest != "" {
-		return graphAnswer{}, azerr.GraphNotSupported("'directoryObjects/" + quoted(c.key) + "'")
-	}
-	if c.Method != http.MethodPost {
-		return graphAnswer{}, azerr.GraphMethodNotAllowed(c.Method)
-	}
-	if err := d.permit(c.Context(), c.caller, "servicePrincipals/standard/read"); err != nil {
-		return graphAnswer{}, err
-	}
-	body, err := c.body()
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	var wanted, types []string
-	if err := errors.Join(body.take("ids", &wanted), body.take("types", &types), body.finish("getByIds")); err != nil {
-		return graphAnswer{}, err
-	}
-	out := graphList{Context: graphContext + "directoryObjects", Value: []any{}}
-	isPrincipal := func(t string) bool {
-		return strings.EqualFold(t, "servicePrincipal") || strings.EqualFold(t, "directoryObject")
-	}
-	if len(types) > 0 && !slices.ContainsFunc(types, isPrincipal) {
-		return graphAnswer{http.StatusOK, out}, nil
-	}
-	err = d.store.View(c.Context(), func(tx store.Tx) error {
-		for _, id := range wanted {
-			p, err := read[principal](tx, bucketPrincipals, id)
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			g := p.graph(d.tenantID)
-			g.ODataType = "#microsoft.graph.servicePrincipal"
-			out.Value = append(out.Value, g)
-		}
-		return nil
-	})
-	if err != nil {
-		return graphAnswer{}, fmt.Errorf("get directory objects: %w", err)
-	}
-	return graphAnswer{http.StatusOK, out}, nil
 }

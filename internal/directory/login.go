@@ -74,14 +74,35 @@ func (d *Directory) login(w http.ResponseWriter, r *http.Request) error {
 	case rest == "discovery/keys":
 		return d.signingKeys(w, tenant, false)
 	case strings.HasPrefix(rest, "userrealm/"):
-		return d.userRealm(w)
-	case rest == "oauth2/v2.0/devicecode", rest == "oauth2/devicecode":
-		return errGrantNotSupported("urn:ietf:params:oauth:grant-type:device_code")
-	case rest == "oauth2/v2.0/authorize", rest == "oauth2/authorize":
-		return errResponseTypeNotSupported()
+		return d.userRealm(w, strings.TrimPrefix(rest, "userrealm/"))
+	case rest == "oauth2/v2.0/devicecode":
+		return d.deviceCode(w, r, tenant)
+	case rest == "oauth2/devicecode":
+		return errEndpointV2Only("devicecode")
+	case rest == "oauth2/authorize":
+		return d.pageError(w, errEndpointV2Only("authorize"))
+	case isPage(rest):
+		return d.showPage(w, r, tenant, rest)
 	default:
 		return errNoSuchEndpoint()
 	}
+}
+
+// showPage serves what people see in a browser; a refusal is a page as well.
+func (d *Directory) showPage(w http.ResponseWriter, r *http.Request, tenant, rest string) error {
+	var err error
+	switch rest {
+	case "oauth2/deviceauth":
+		err = d.deviceAuth(w, r)
+	case "oauth2/signin":
+		err = d.signIn(w, r)
+	default:
+		err = d.authorize(w, r, tenant)
+	}
+	if err != nil {
+		return d.pageError(w, err)
+	}
+	return nil
 }
 
 // isShared reports whether the tenant segment stands for any tenant.
@@ -93,7 +114,7 @@ func isShared(tenant string) bool {
 // stand for any tenant.
 func (d *Directory) checkTenant(tenant string, shared bool) error {
 	switch {
-	case strings.EqualFold(tenant, d.tenantID), shared && isShared(tenant):
+	case strings.EqualFold(tenant, d.tenantID), strings.EqualFold(tenant, d.domain), shared && isShared(tenant):
 		return nil
 	case isShared(tenant):
 		return errTenantNeeded()

@@ -19,6 +19,10 @@ const (
 	bucketAppIDs         = "directory.appids"         // application (client) id → application's object id
 	bucketPrincipals     = "directory.principals"     // object id
 	bucketClientIDs      = "directory.clientids"      // client id → principal's object id
+	bucketUsers          = "directory.users"          // object id
+	bucketUPNs           = "directory.upns"           // user principal name → object id
+	bucketGroups         = "directory.groups"         // object id
+	bucketSessions       = "directory.refreshtokens"  // hash of a refresh token
 	bucketAssertions     = "directory.assertions"     // hash of client id and jti → what was signed
 	bucketIdentityOwners = "directory.identityowners" // ARM id of the owner → identity's object id
 )
@@ -146,7 +150,7 @@ func deletePrincipal(tx store.Tx, p principal) error {
 	if err := tx.Delete(bucketPrincipals, key(p.ObjectID)); err != nil {
 		return fmt.Errorf("delete principal %s: %w", p.ObjectID, err)
 	}
-	return nil
+	return leaveGroups(tx, p.ObjectID)
 }
 
 // deleteApplication removes the registration and its service principal.

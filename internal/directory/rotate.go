@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -141,7 +142,8 @@ func (d *Directory) Upkeep(ctx context.Context) error {
 		d.log.InfoContext(ctx, "retired signing keys deleted")
 	}
 	d.scrub(ctx)
-	return d.forgetAssertions(ctx)
+	d.signIns.sweep(d.now())
+	return errors.Join(d.forgetAssertions(ctx), d.forgetSessions(ctx))
 }
 
 // Run does Upkeep when it is due, until ctx ends.

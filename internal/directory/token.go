@@ -38,9 +38,28 @@ type claims struct {
 	TenantID         string `json:"tid"`
 	UniqueID         string `json:"uti"`
 	Version          string `json:"ver"`
+	// For people: what they may have the client do, and who they are.
+	Scope      string   `json:"scp,omitempty"`
+	UPN        string   `json:"upn,omitempty"`
+	UniqueName string   `json:"unique_name,omitempty"`
+	Name       string   `json:"name,omitempty"`
+	GivenName  string   `json:"given_name,omitempty"`
+	FamilyName string   `json:"family_name,omitempty"`
+	Methods    []string `json:"amr,omitempty"`
+	// Groups are for the reader of the token; our own planes ask the directory,
+	// which knows of changes. With too many of them there is a pointer instead.
+	Groups       []string                     `json:"groups,omitempty"`
+	ClaimNames   map[string]string            `json:"_claim_names,omitempty"`
+	ClaimSources map[string]map[string]string `json:"_claim_sources,omitempty"`
 	// ManagedIdentity is the ARM id of the resource that owns the identity.
 	ManagedIdentity string `json:"xms_mirid,omitempty"`
 }
+
+// Values of idtyp.
+const (
+	identityTypeApp  = "app"
+	identityTypeUser = "user"
+)
 
 func issuer(tenantID string) string { return "https://sts.windows.net/" + tenantID + "/" }
 
@@ -50,7 +69,7 @@ func (d *Directory) appClaims(p principal, audience string, lifetime time.Durati
 	now := d.now()
 	c := claims{
 		Audience: audience, Issuer: issuer(d.tenantID), IssuedAt: now.Add(-clockSkew).Unix(), NotBefore: now.Add(-clockSkew).Unix(), Expires: now.Add(lifetime).Unix(),
-		AppDisplayName: p.DisplayName, AppID: p.AppID, AppIDAuth: provedBySecret, IdentityProvider: issuer(d.tenantID), IdentityType: "app",
+		AppDisplayName: p.DisplayName, AppID: p.AppID, AppIDAuth: provedBySecret, IdentityProvider: issuer(d.tenantID), IdentityType: identityTypeApp,
 		ObjectID: p.ObjectID, Subject: p.ObjectID, TenantID: d.tenantID, UniqueID: newUniqueID(), Version: "1.0",
 	}
 	if p.managed() {

@@ -60,7 +60,12 @@ func (d *Directory) Verify(_ context.Context, token string, audiences ...string)
 	if start := time.Unix(c.NotBefore, 0); now.Before(start.Add(-verifySkew)) {
 		return authz.Principal{}, &TokenError{Kind: NotYetValid, Found: start.UTC().Format(time.RFC3339), Expected: now.UTC().Format(time.RFC3339)}
 	}
-	return authz.Principal{TenantID: c.TenantID, ObjectID: c.ObjectID, AppID: c.AppID, Issuer: c.Issuer, Name: c.AppDisplayName, Identity: c.ManagedIdentity}, nil
+	p := authz.Principal{TenantID: c.TenantID, ObjectID: c.ObjectID, AppID: c.AppID, Issuer: c.Issuer, Name: c.AppDisplayName, Identity: c.ManagedIdentity,
+		Groups: d.GroupsOf(c.ObjectID)}
+	if c.IdentityType == identityTypeUser {
+		p.AppID, p.ClientAppID, p.UPN, p.Name = "", c.AppID, c.UPN, c.Name
+	}
+	return p, nil
 }
 
 // authenticate checks form, signature, issuer and tenant.
@@ -89,7 +94,7 @@ func (d *Directory) authenticate(token string) (claims, error) {
 		return claims{}, &TokenError{Kind: Signature}
 	}
 	var c claims
-	if err := json.Unmarshal(payload, &c); err != nil || c.Expires == 0 || c.NotBefore == 0 || c.ObjectID == "" {
+	if err := json.Unmarshal(payload, &c); err != nil || c.Expires == 0 || c.NotBefore == 0 || c.ObjectID == "" || c.IdentityType == identityTypeUser && c.UPN == "" {
 		return claims{}, &TokenError{Kind: Malformed}
 	}
 	if expected := issuer(d.tenantID); c.Issuer != expected {

@@ -67,7 +67,7 @@ func matches(g catalog.Grant, p authz.Principal) bool {
 	if g.TenantID != "" && !strings.EqualFold(g.TenantID, p.TenantID) {
 		return false
 	}
-	return g.ObjectID != "" && strings.EqualFold(g.ObjectID, p.ObjectID) || g.AppID != "" && strings.EqualFold(g.AppID, p.AppID)
+	return p.Has(g.ObjectID) || g.AppID != "" && strings.EqualFold(g.AppID, p.AppID)
 }
 
 // may reports whether the caller may do n on the database; an empty name asks

@@ -62,12 +62,16 @@ type Actor struct {
 	ID string
 	// Managed tells a managed identity from an application.
 	Managed bool
+	// User tells a person, whose ID is the user principal name.
+	User bool
 }
 
 func actorOf(p authz.Principal) Actor {
 	switch {
 	case p.FirstParty != "":
 		return Actor{ID: p.FirstParty}
+	case p.IsUser():
+		return Actor{ID: p.UPN, User: true}
 	case p.AppID != "":
 		return Actor{ID: p.AppID, Managed: p.Identity != ""}
 	default:

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -59,10 +60,10 @@ func holds(list []string, permission string) bool {
 // permission on keys or secrets.
 func (v *Vault) grants(p authz.Principal, area area, permission string) bool {
 	for _, e := range v.AccessPolicies {
-		if p.ObjectID == "" || !strings.EqualFold(e.ObjectID, p.ObjectID) || !strings.EqualFold(e.TenantID, p.TenantID) {
+		if !p.Has(e.ObjectID) || !strings.EqualFold(e.TenantID, p.TenantID) {
 			continue
 		}
-		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, p.AppID) {
+		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, cmp.Or(p.AppID, p.ClientAppID)) {
 			continue
 		}
 		list := e.Permissions.Keys

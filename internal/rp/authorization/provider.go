@@ -14,11 +14,13 @@ import (
 
 const namespace = "Microsoft.Authorization"
 
-// Principals finds service principals; satisfied by directory.Directory.
+// Principals finds principals; satisfied by directory.Directory.
 type Principals interface {
 	// Lookup takes an object id or a client id and returns directory.ErrNotFound
 	// when there is no such principal.
 	Lookup(ctx context.Context, id string) (directory.Entry, error)
+	// GroupsOf returns the object ids of all groups that a principal is in.
+	GroupsOf(objectID string) []string
 }
 
 // Front is the front door: locks ask it whether what they lock is there.

@@ -41,8 +41,18 @@ const (
 
 type principals struct{}
 
+// staff is a group, and alice is in it.
+const staff = "dddddddd-0000-4000-8000-00000000000d"
+
+func (principals) GroupsOf(id string) []string {
+	if strings.EqualFold(id, alice) {
+		return []string{staff}
+	}
+	return nil
+}
+
 func (principals) Lookup(_ context.Context, id string) (directory.Entry, error) {
-	for _, e := range []directory.Entry{{ObjectID: alice}, {ObjectID: bob, AppID: bobApp}} {
+	for _, e := range []directory.Entry{{Type: directory.TypeServicePrincipal, ObjectID: alice}, {Type: directory.TypeServicePrincipal, ObjectID: bob, AppID: bobApp}, {Type: directory.TypeGroup, ObjectID: staff}} {
 		if strings.EqualFold(e.ObjectID, id) || strings.EqualFold(e.AppID, id) {
 			return e, nil
 		}
@@ -293,4 +303,31 @@ func FuzzFilter(f *testing.F) {
 			t.Errorf("%q: %v", filter, err)
 		}
 	})
+}
+
+// TestAssignmentToGroup gives a role to a group: listed for its members by
+// assignedTo, and not by principalId.
+func TestAssignmentToGroup(t *testing.T) {
+	t.Parallel()
+	f := open()
+	call := func(method, path, body string) (int, string) {
+		t.Helper()
+		status, text := f.call(t, method, path, "2022-04-01", body)
+		return status, text
+	}
+	if status, text := call("PUT", at(vault, name1), assignment(reader, staff, `"principalType":"User"`)); status != 400 {
+		t.Errorf("a wrong type: %d %s", status, text)
+	}
+	if status, text := call("PUT", at(vault, name1), assignment(reader, staff, `"principalType":"Group"`)); status != 201 || !strings.Contains(text, `"principalType": "Group"`) {
+		t.Fatalf("%d %s", status, text)
+	}
+	for filter, want := range map[string]bool{
+		"assignedTo('" + alice + "')": true, "assignedTo('" + bob + "')": false, "assignedTo('" + staff + "')": true,
+		"principalId eq '" + alice + "'": false, "principalId eq '" + staff + "'": true,
+	} {
+		status, text := call("GET", at(vault, "")+"?$filter="+url.QueryEscape(filter), "")
+		if status != 200 || strings.Contains(text, staff) != want {
+			t.Errorf("%s: %d %s", filter, status, text)
+		}
+	}
 }

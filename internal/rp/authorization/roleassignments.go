@@ -171,18 +171,15 @@ func (p *Provider) readAssignment(ctx context.Context, req *provider.Request) (a
 		return none, err
 	case !strings.EqualFold(entry.ObjectID, in.PrincipalID): // a client id: a usual mistake
 		return none, azerr.PrincipalNotFound(in.PrincipalID, p.tenantID)
-	case in.PrincipalType != "" && !strings.EqualFold(in.PrincipalType, servicePrincipal):
-		return none, azerr.UnmatchedPrincipalType(in.PrincipalID, servicePrincipal, in.PrincipalType)
+	case in.PrincipalType != "" && !strings.EqualFold(in.PrincipalType, string(entry.Type)):
+		return none, azerr.UnmatchedPrincipalType(in.PrincipalID, string(entry.Type), in.PrincipalType)
 	}
-	a := authz.Assignment{Name: req.ID.Name(), Scope: scope.String(), RoleID: role.ID, PrincipalID: entry.ObjectID, PrincipalType: servicePrincipal, CreatedBy: req.Principal.ObjectID}
+	a := authz.Assignment{Name: req.ID.Name(), Scope: scope.String(), RoleID: role.ID, PrincipalID: entry.ObjectID, PrincipalType: string(entry.Type), CreatedBy: req.Principal.ObjectID}
 	if in.Description != nil {
 		a.Description = *in.Description
 	}
 	return a, nil
 }
-
-// servicePrincipal is the type of every principal of this directory.
-const servicePrincipal = "ServicePrincipal"
 
 func isPrincipalType(text string) bool {
 	switch strings.ToLower(text) {
@@ -228,14 +225,15 @@ func (p *Provider) deleteAssignment(ctx context.Context, req *provider.Request) 
 
 func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	filter := authz.Filter{Scope: req.ID.Scope().String()}
+	principal, groups := "", false // whose assignments, and whether those of its groups too
 	if text := req.Query.Get("$filter"); text != "" {
 		terms, parsed := parseFilter(text)
 		for _, c := range terms {
 			switch {
 			case c.is("atScope", true) && c.value == "":
 				filter.AtScope = true
-			case (c.is("principalId", false) || c.is("assignedTo", true)) && c.value != "" && (filter.PrincipalID == "" || strings.EqualFold(filter.PrincipalID, c.value)):
-				filter.PrincipalID = c.value // there are no groups through which a role could come
+			case (c.is("principalId", false) || c.is("assignedTo", true)) && c.value != "" && (principal == "" || strings.EqualFold(principal, c.value)):
+				principal, groups = c.value, groups || c.is("assignedTo", true)
 			default:
 				parsed = false
 			}
@@ -243,6 +241,12 @@ func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (
 		if !parsed {
 			return nil, azerr.UnsupportedAuthorizationFilter(text, "'atScope()', 'principalId eq '{value}'' and 'assignedTo('{value}')', joined by 'and'")
 		}
+	}
+	if principal != "" {
+		filter.PrincipalIDs = []string{principal}
+	}
+	if groups {
+		filter.PrincipalIDs = append(filter.PrincipalIDs, p.principals.GroupsOf(principal)...)
 	}
 	found, err := p.engine.List(ctx, filter)
 	if err != nil {

@@ -162,7 +162,7 @@ func (p *Provider) listDefinitions(ctx context.Context, req *provider.Request) (
 }
 
 func (p *Provider) listPermissions(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	found, err := p.engine.Permissions(ctx, req.Principal.ObjectID, req.ID.Scope().String())
+	found, err := p.engine.Permissions(ctx, req.Principal, req.ID.Scope().String())
 	if err != nil {
 		return nil, err
 	}

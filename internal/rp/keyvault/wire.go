@@ -81,8 +81,11 @@ func (p *rp) resource(v *vault.Vault, shape string) vaultResource {
 }
 
 func actorType(a vault.Actor) string {
-	if a.Managed {
+	switch {
+	case a.Managed:
 		return "ManagedIdentity"
+	case a.User:
+		return "User"
 	}
 	return "Application"
 }

@@ -88,6 +88,9 @@ func author(p authz.Principal) (by, typ string) {
 	if p.Identity != "" {
 		return p.ObjectID, "ManagedIdentity"
 	}
+	if p.IsUser() {
+		return p.UPN, "User"
+	}
 	return p.AppID, "Application"
 }
 

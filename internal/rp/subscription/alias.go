@@ -228,7 +228,11 @@ func (p *rp) create(tx store.Tx, req *provider.Request, w wanted) error {
 	if err := scope.PutSubscription(tx, s); err != nil {
 		return err
 	}
-	return p.Owners.AssignOwner(tx, s.Scope().String(), req.Principal.ObjectID, "ServicePrincipal")
+	ownerType := "ServicePrincipal"
+	if req.Principal.IsUser() {
+		ownerType = "User"
+	}
+	return p.Owners.AssignOwner(tx, s.Scope().String(), req.Principal.ObjectID, ownerType)
 }
 
 func (p *rp) get(ctx context.Context, req *provider.Request) (*provider.Response, error) {
