@@ -142,10 +142,10 @@ func (s *session) openExtent(e catalog.Extent) (o *openExtent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	o = &openExtent{file: in}
-	defer func() {
+	opened := &openExtent{file: in}
+	defer func() { // o is nil when a refusal returns
 		if err != nil {
-			o.close()
+			opened.close()
 		}
 	}()
 	info, err := in.Stat()
@@ -161,11 +161,13 @@ func (s *session) openExtent(e catalog.Extent) (o *openExtent, err error) {
 	if head.Object() != object {
 		return nil, errors.New("the file holds another extent")
 	}
-	if o.dek, err = s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK); err != nil {
+	if opened.dek, err = s.ring.UnwrapDEK(object, head.KeyVersion, head.WrappedDEK); err != nil {
 		return nil, err
 	}
-	o.Reader, err = file.Reader(o.dek)
-	return o, err
+	if opened.Reader, err = file.Reader(opened.dek); err != nil {
+		return nil, err
+	}
+	return opened, nil
 }
 
 // decrypt reads an extent's file into a sealed memfd. Every chunk is verified
