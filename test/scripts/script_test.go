@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"up": up, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
 			"control": control, "struck": struck, "kustos-log": kustosLog,
+			"graph": graph, "signin": signin,
 		},
 	})
 }
@@ -150,6 +151,26 @@ func arm(ts *testscript.TestScript, neg bool, args []string) {
 func vault(ts *testscript.TestScript, neg bool, args []string) {
 	a, err := state(ts).c.Do(context.Background(), client.Vault, args[0], "https://"+args[1]+".vault.azure.net"+args[2]+"?api-version=7.4", body(ts, args[3:]))
 	finish(ts, neg, string(a.Body), errors.Join(err, a.Refusal()))
+}
+
+// graph METHOD PATH [BODY]: calls Microsoft Graph.
+func graph(ts *testscript.TestScript, neg bool, args []string) {
+	a, err := state(ts).c.Do(context.Background(), client.Graph, args[0], client.Graph+"/v1.0"+args[1], body(ts, args[2:]))
+	finish(ts, neg, string(a.Body), errors.Join(err, a.Refusal()))
+}
+
+// signin [CLIENT SECRET]: goes on as another principal, or as the first one.
+func signin(ts *testscript.TestScript, neg bool, args []string) {
+	s := state(ts)
+	conn, err := cli.ReadConnection(s.inst.DataDir())
+	ts.Check(err)
+	if len(args) == 2 {
+		conn.ClientID, conn.ClientSecret = args[0], args[1]
+	}
+	if s.c, err = client.New(conn); err == nil {
+		_, err = s.c.Subject(context.Background())
+	}
+	finish(ts, neg, "signed in", err)
 }
 
 // query CLUSTER DATABASE TEXT: runs a query or command and prints its rows.
