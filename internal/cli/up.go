@@ -15,7 +15,7 @@ func newUp(deps Deps) *cobra.Command {
 		allow, limits, inert                  []string
 		probe                                 time.Duration
 		memory                                int64
-		confine, debug, clockTokens           bool
+		confine, debug, clockTokens, noHints  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -34,6 +34,7 @@ func newUp(deps Deps) *cobra.Command {
 			}
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
 			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
+			cfg.NoVaultHints = noHints
 			cfg.Control, cfg.Clock, cfg.ClockTokens = control, config.ClockMode(clock), clockTokens
 			cfg.TemplateRoot, cfg.InertProviders = templates, inert
 			if cfg.RequestLimits, err = config.ParseRequestLimits(limits); err != nil {
@@ -55,6 +56,7 @@ func newUp(deps Deps) *cobra.Command {
 	f.StringSliceVar(&inert, "inert-provider", nil, "namespace that is not built whose resources are kept as marked records that do nothing, for example Microsoft.Network; repeatable")
 	f.StringSliceVar(&limits, "request-limits", nil, "reads=N, writes=N, deletes=N: Resource Manager requests per hour, principal and subscription before 429 (default: counted, never refused)")
 	f.DurationVar(&probe, "key-probe-interval", 20*time.Second, "how often a customer's key is probed")
+	f.BoolVar(&noHints, "no-vault-hints", false, "our own vaults do not ask for a probe at once after a change; the interval alone notices it")
 	f.StringVar(&control, "control", "", "loopback address of the control API that moves the clock and injects faults; port 0 picks a free one (default: none)")
 	f.StringVar(&clock, "clock", string(config.RealClock), "real, or manual: real time plus what the control API advanced it by")
 	f.BoolVar(&clockTokens, "clock-tokens", false, "token lifetimes follow the manual clock too")

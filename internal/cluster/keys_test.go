@@ -75,6 +75,27 @@ func TestRevocationSuspendsAndResumes(t *testing.T) {
 	}
 }
 
+// A hint about the cluster's vault makes it look; one about another does not.
+func TestHint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.r.ChangeKEK(context.Background(), testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://V.vault.azure.net/", KeyName: "k"}))
+	n, err := w.r.node(context.Background(), testCluster)
+	w.must(err)
+	if inVault("https://v.vault.azure.net/", "w.vault.azure.net") || inVault("", "v.vault.azure.net") {
+		t.Error("a hint about another vault is taken for one about this")
+	}
+	w.vault.set(errRevoked)
+	w.r.HintVault("v.vault.azure.net")
+	w.await(Suspended)
+	if !n.ring.Locked() {
+		t.Error("the keyring is not locked")
+	}
+	w.vault.set(nil)
+	w.r.HintVault("v.vault.azure.net")
+	w.await(Running)
+}
+
 func TestServerStartsWithoutTheKey(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

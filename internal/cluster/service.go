@@ -43,6 +43,8 @@ type Lifecycle interface {
 	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
 	// ProbeNow probes the key, or tries to resume, without waiting for the interval.
 	ProbeNow(id string)
+	// HintVault does so for every cluster whose KEK lies in the vault of this host.
+	HintVault(host string)
 	// StartAll is called once, when the vaults this process serves answer.
 	StartAll(ctx context.Context) error
 	// Spec is what the cluster was made from.

@@ -49,6 +49,9 @@ type Config struct {
 	TemplateRoot string
 	// KeyProbeInterval is how often a customer's key is probed; default 20 s.
 	KeyProbeInterval time.Duration
+	// NoVaultHints keeps our own vaults from asking for a probe at once after a change:
+	// revocation is then noticed by the interval alone, as with a vault elsewhere.
+	NoVaultHints bool
 	// Control is the loopback host:port of the control API; empty means that there is none.
 	Control string
 	// Clock is the clock of all planes; TLS is always on real time.

@@ -164,11 +164,14 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	if !cfg.NoVaultHints {
+		p.vault.Hint = func(name string) { p.runtime.HintVault(name + suffixVault) }
+	}
 	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID(), Limits: arm.Limits(cfg.RequestLimits)})
 	reader := rpkusto.FirstPartyReader{Front: front, TenantID: dir.TenantID()}
 	clusters := rpkusto.New(rpkusto.Config{
 		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
-		Keys: customer, Authorizer: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
+		Keys: customer, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
 	front.Register(
 		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: dir.TenantID()}),

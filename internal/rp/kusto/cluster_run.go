@@ -222,6 +222,9 @@ func (p *Provider) finishDelete(ctx context.Context, tx store.Tx, _ *operations.
 			return err
 		}
 	}
+	if err := p.removeScope(tx, rec.resourceID()); err != nil {
+		return err
+	}
 	for _, bucket := range []string{bucketDatabases, bucketAssignments} {
 		if err := deleteUnder(tx, bucket, work.Key+"/"); err != nil {
 			return err
@@ -233,6 +236,13 @@ func (p *Provider) finishDelete(ctx context.Context, tx store.Tx, _ *operations.
 		}
 	}
 	return nil
+}
+
+func (p *Provider) removeScope(tx store.Tx, scope string) error {
+	if p.scopes == nil {
+		return nil
+	}
+	return p.scopes.RemoveScope(tx, scope)
 }
 
 func deleteUnder(tx store.Tx, bucket, prefix string) error {

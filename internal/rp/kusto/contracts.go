@@ -17,6 +17,13 @@ type Identities interface {
 	DeleteIdentity(ctx context.Context, tx store.Tx, objectID string) error
 }
 
+// Assignments removes the role assignments at and below a scope in the
+// caller's transaction: a cluster or database made anew under an old name must
+// not inherit the old one's rights.
+type Assignments interface {
+	RemoveScope(tx store.Tx, scope string) error
+}
+
 // UserIdentityReader finds user-assigned identities of the ManagedIdentity provider.
 type UserIdentityReader interface {
 	// UserIdentity returns the identity resource with this id; ok is false when there is none.

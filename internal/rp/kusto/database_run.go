@@ -138,6 +138,9 @@ func (p *Provider) dropDatabase(ctx context.Context, _ *operations.Operation, re
 				return err
 			}
 		}
+		if err := p.removeScope(tx, rec.databaseID(d.Name).String()); err != nil {
+			return err
+		}
 		if err := deleteUnder(tx, bucketAssignments, work.Key+"/"); err != nil {
 			return err
 		}

@@ -73,6 +73,11 @@ func TestDatabaseLife(t *testing.T) {
 	if g := w.grantsOf("demo1"); len(g) != 0 {
 		t.Errorf("grants left: %v", g)
 	}
+	w.must("DELETE", clusterPath("demo1"), v20230815, "")
+	const cluster = testSub + "/resourceGroups/rg1/providers/Microsoft.Kusto/Clusters/demo1"
+	if diff := cmp.Diff([]string{cluster + "/Databases/My DB", cluster}, w.removed); diff != "" {
+		t.Errorf("role assignments are removed with what they are on (-want +got)\n%s", diff)
+	}
 }
 
 func TestDatabaseList(t *testing.T) {

@@ -30,7 +30,9 @@ type Config struct {
 	Vaults     VaultReader
 	Keys       KeyChecker
 	Authorizer authz.Authorizer
-	TenantID   string
+	// Assignments is told what is deleted; nil where nobody can make role assignments.
+	Assignments Assignments
+	TenantID    string
 	// AllowedVaultHosts are vault hosts outside vault.azure.net, "host" or
 	// "host:port", that keyVaultUri may name.
 	AllowedVaultHosts []string
@@ -54,6 +56,7 @@ type Provider struct {
 	vaults     VaultReader
 	keys       KeyChecker
 	authorizer authz.Authorizer
+	scopes     Assignments
 	tenant     string
 	hosts      keyvault.Hosts
 	rules2020  bool
@@ -68,7 +71,7 @@ type Provider struct {
 func New(c Config) *Provider {
 	p := &Provider{
 		store: c.Store, operations: c.Operations, runtime: c.Runtime, identities: c.Identities, users: c.Users, principals: c.Principals,
-		vaults: c.Vaults, keys: c.Keys, authorizer: c.Authorizer, tenant: c.TenantID, rules2020: c.Rules2020,
+		vaults: c.Vaults, keys: c.Keys, authorizer: c.Authorizer, scopes: c.Assignments, tenant: c.TenantID, rules2020: c.Rules2020,
 		retryAfter: c.RetryAfter, now: c.Now, log: c.Log, hosts: keyvault.NewHosts(c.AllowedVaultHosts),
 	}
 	if p.retryAfter == 0 {

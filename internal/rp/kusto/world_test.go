@@ -44,6 +44,7 @@ type world struct {
 	keys    *fakeKeys
 	users   fakeUsers
 	denied  map[string]bool
+	removed []string // scopes whose role assignments were removed
 	config  Config
 }
 
@@ -53,12 +54,18 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	w.runtime = &fakeRuntime{clusters: map[string]*fakeCluster{}}
 	w.keys = &fakeKeys{facts: map[string]KeyFacts{}, access: map[string]bool{}}
 	w.config = Config{Store: w.store, Runtime: w.runtime, Identities: fakeIdentities{}, Users: w.users, Principals: fakePrincipals{}, Vaults: w.vaults, Keys: w.keys,
-		Authorizer: w, TenantID: testTenant, Now: func() time.Time { return time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC) }}
+		Authorizer: w, Assignments: w, TenantID: testTenant, Now: func() time.Time { return time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC) }}
 	for _, c := range change {
 		c(&w.config)
 	}
 	w.restart()
 	return w
+}
+
+// RemoveScope remembers the scope; operations run one after the other in these tests.
+func (w *world) RemoveScope(_ store.Tx, scope string) error {
+	w.removed = append(w.removed, scope)
+	return nil
 }
 
 // restart makes a new provider and a new operations manager over the same store and runtime.
