@@ -62,6 +62,17 @@ func (c *Catalog) AddExtent(tx store.Tx, e Extent, through uint64) error {
 	return c.SetPosition(tx, e.DatabaseID, e.TableID, through)
 }
 
+// RemoveExtents takes extents of a table out of the catalogue: all of them, or
+// ErrNotFound when one is not there. It needs no key.
+func (c *Catalog) RemoveExtents(tx store.Tx, databaseID, tableID string, ids []string) error {
+	for _, id := range ids {
+		if err := tx.Delete(extentBucket, c.key(databaseID, tableID, id)); err != nil {
+			return missing(err, "extent %s", id)
+		}
+	}
+	return nil
+}
+
 // Extents lists a table's extents in the order of their ids, with statistics.
 func (c *Catalog) Extents(tx store.Tx, databaseID, tableID string) ([]Extent, error) {
 	records, err := store.ListJSON[extentRecord](tx, extentBucket, c.key(databaseID, tableID)+"/")

@@ -112,7 +112,7 @@ func (r *Runtime) direct(ctx context.Context, id, database, table string, write 
 	rows, err := t.direct(ctx, func(child engine.Child, meta catalog.Table, out *os.File) (int64, error) {
 		return write(ctx, s, child, meta, out)
 	})
-	return rows, s.refusal(ctx, err)
+	return rows, fullDisk(s.refusal(ctx, err))
 }
 
 func (t *table) direct(ctx context.Context, write func(child engine.Child, meta catalog.Table, out *os.File) (int64, error)) (int64, error) {
@@ -130,13 +130,13 @@ func (t *table) direct(ctx context.Context, write func(child engine.Child, meta 
 	if len(meta.Columns) == 0 {
 		return 0, fmt.Errorf("table %s has no columns: %w", meta.Name, ErrSchema)
 	}
-	e, err := t.makeExtent(ctx, child, meta, meta.Columns, 0, func(out *os.File) (int64, error) {
+	e, err := t.makeExtent(ctx, child, meta, meta.Columns, func(out *os.File) (int64, error) {
 		n, err := write(child, meta, out)
 		if err == nil && n == 0 {
 			err = errNoRows
 		}
 		return n, err
-	})
+	}, t.adding(0))
 	if errors.Is(err, errNoRows) {
 		return 0, nil
 	} else if err != nil {

@@ -26,7 +26,7 @@ func (r *Runtime) Ingest(ctx context.Context, id, database, table string, batch 
 	if err != nil {
 		return err
 	}
-	return s.ended(t.ingest(ctx, batch))
+	return s.ended(fullDisk(t.ingest(ctx, batch)))
 }
 
 func (t *table) ingest(ctx context.Context, batch arrow.RecordBatch) error {

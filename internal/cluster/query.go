@@ -67,6 +67,8 @@ func (s *session) bind(ctx context.Context, child engine.Child, q Query) (*bound
 
 func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 	pairs := make([]string, 0, 2*len(q.Tables))
+	b.s.opening.RLock()
+	defer b.s.opening.RUnlock()
 	for _, ref := range q.Tables {
 		t, err := b.s.tableByID(ref.TableID)
 		if err != nil {
@@ -79,9 +81,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		b.views = append(b.views, v)
 		v.extents = prune(v.extents, ref.Prune)
 		hots, err := b.s.pinAll(ctx, child, v.extents)
-		for _, h := range hots {
-			b.pinned, b.failed = append(b.pinned, h), append(b.failed, h.failures())
-		}
+		b.pin(hots)
 		if err != nil {
 			return err
 		}
@@ -94,6 +94,13 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 	}
 	b.statement.SQL = strings.NewReplacer(pairs...).Replace(q.SQL)
 	return nil
+}
+
+// pin takes extents over that are pinned.
+func (b *bound) pin(hots []*hot) {
+	for _, h := range hots {
+		b.pinned, b.failed = append(b.pinned, h), append(b.failed, h.failures())
+	}
 }
 
 // damaged finds the extent because of which the statement could not be

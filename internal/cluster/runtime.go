@@ -52,6 +52,11 @@ type Config struct {
 	CacheBytes int64
 	// Seal says when buffered rows become an extent.
 	Seal SealPolicy
+	// Merge says when small extents become one.
+	Merge MergePolicy
+	// MaintainInterval is how often extents are merged and those beyond their
+	// retention dropped; 0 means 1 minute.
+	MaintainInterval time.Duration
 	// OnState hears of every change of phase, one at a time for each cluster;
 	// a deleted cluster ends as Stopped. It must not start, stop or delete
 	// clusters. nil = nobody listens.
@@ -81,6 +86,11 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Seal.Rows, 250_000)
 	setDefault(&c.Seal.Bytes, 64<<20)
 	setDefault(&c.Seal.Age, 5*time.Minute)
+	setDefault(&c.Merge.Rows, 1_000_000)
+	setDefault(&c.MaintainInterval, time.Minute)
+	if c.Merge.Extents <= 0 {
+		c.Merge.Extents = 8
+	}
 	return c
 }
 

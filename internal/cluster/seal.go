@@ -69,9 +69,9 @@ func (t *table) sealBuffer(ctx context.Context, child engine.Child, meta catalog
 			names[i] = c.Physical()
 		}
 		st := engine.Statement{SQL: "SELECT " + strings.Join(names, ",") + " FROM " + b.name}
-		e, err := t.makeExtent(ctx, child, meta, b.columns, through, func(out *os.File) (int64, error) {
+		e, err := t.makeExtent(ctx, child, meta, b.columns, func(out *os.File) (int64, error) {
 			return child.Export(ctx, st, out)
-		})
+		}, t.adding(through))
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (t *table) movePosition(ctx context.Context, through uint64) error {
 // makeExtent lets write put Parquet into a memfd, encrypts it into a file and
 // commits it to the catalogue. Its plaintext stays in the cache: new rows are
 // asked for first. A table without rows gives no extent.
-func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog.Table, columns []catalog.Column, through uint64, write func(out *os.File) (int64, error)) (catalog.Extent, error) {
+func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog.Table, columns []catalog.Column, write func(out *os.File) (int64, error), commit func(tx store.Tx, e *catalog.Extent) error) (catalog.Extent, error) {
 	s := t.s
 	plain, err := engine.NewMemfd("extent")
 	if err != nil {
@@ -127,7 +127,7 @@ func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog
 		return catalog.Extent{}, err
 	}
 	s.cache.put(e.ID, plain, e.Stats.ParquetSize)
-	if err := s.commitExtent(ctx, child, &e, columns, through); err != nil {
+	if err := s.commitExtent(ctx, child, &e, columns, commit); err != nil {
 		s.removeExtents([]catalog.Extent{e})
 		return catalog.Extent{}, err
 	}
@@ -135,7 +135,7 @@ func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog
 	return e, nil
 }
 
-func (s *session) commitExtent(ctx context.Context, child engine.Child, e *catalog.Extent, columns []catalog.Column, through uint64) error {
+func (s *session) commitExtent(ctx context.Context, child engine.Child, e *catalog.Extent, columns []catalog.Column, commit func(tx store.Tx, e *catalog.Extent) error) error {
 	h, err := s.cache.pin(ctx, child, *e)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *session) commitExtent(ctx context.Context, child engine.Child, e *catal
 	if err := s.measure(ctx, child, h, e, columns); err != nil {
 		return err
 	}
-	return s.store.Update(ctx, func(tx store.Tx) error { return s.cat.AddExtent(tx, *e, through) })
+	return s.store.Update(ctx, func(tx store.Tx) error { return commit(tx, e) })
 }
 
 // sealSoon seals a table in the background.

@@ -40,8 +40,13 @@ type session struct {
 	dbs   map[string]*database // by id
 	byID  map[string]*table    // tables of all databases
 
-	engine *supervisor
-	cache  *cache
+	// opening is held for reading by whoever has seen which extents there are
+	// and has not opened their files yet; for writing to remove files.
+	opening sync.RWMutex
+
+	maintaining sync.Mutex // one round of maintenance at a time
+	engine      *supervisor
+	cache       *cache
 }
 
 // database is one database of a running cluster.
@@ -84,6 +89,7 @@ func newSession(ctx context.Context, n *node) (s *session, err error) {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
 	s.inside.Go(s.sealByAge)
+	s.inside.Go(s.maintain)
 	return s, nil
 }
 

@@ -23,6 +23,9 @@ type supervisor struct {
 	child   engine.Child  // nil while there is none
 	changed chan struct{} // closed when child was replaced, or could not be
 	stopped bool
+	// latest is child for those who may hold mu already: a second reading lock
+	// would wait for ever behind a replacement that waits for the first.
+	latest atomic.Pointer[engine.Child]
 }
 
 func newSupervisor(s *session) *supervisor {
@@ -38,6 +41,7 @@ func (v *supervisor) start(ctx context.Context) error {
 		return err
 	}
 	v.child = child
+	v.latest.Store(&child)
 	v.s.inside.Go(func() { v.watch(child) })
 	return nil
 }
@@ -93,6 +97,9 @@ func (v *supervisor) replace() (engine.Child, error) {
 	v.child = nil
 	child, err := v.bringUp(v.s.ctx)
 	v.child = child
+	if child != nil {
+		v.latest.Store(&child)
+	}
 	close(v.changed)
 	v.changed = make(chan struct{})
 	return child, err
@@ -147,10 +154,11 @@ func (v *supervisor) live(ctx context.Context) (engine.Child, error) {
 // noticeDeath waits a moment until a child whose connection broke counts as
 // dead. The kernel ends the connection before it reports the end of the process.
 func (v *supervisor) noticeDeath() {
-	child := v.current()
-	if child == nil {
+	latest := v.latest.Load()
+	if latest == nil {
 		return
 	}
+	child := *latest
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	select {

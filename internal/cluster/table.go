@@ -30,10 +30,12 @@ type table struct {
 	frozen   []*buffer // oldest first
 	position uint64    // sequence number up to which the log's rows are in extents
 	dropped  bool
+	// unmergeable are damaged extents, by id.
+	unmergeable map[string]bool
 }
 
 func newTable(s *session, db *database, meta catalog.Table) *table {
-	return &table{s: s, db: db, meta: meta}
+	return &table{s: s, db: db, meta: meta, unmergeable: make(map[string]bool)}
 }
 
 // buffer is an in-memory table of the child.

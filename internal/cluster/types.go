@@ -87,14 +87,14 @@ func (e *QueryError) Error() string { return "query: " + e.Message }
 // not under the key it should be. Other extents are not concerned.
 type ExtentError struct {
 	ID string
-	// Offset is where in the file the damaged chunk begins, -1 when the damage
-	// is not that of one chunk.
+	// Offset is where in the file the damaged chunk begins; 0, where the header
+	// is, when the damage is not that of one chunk.
 	Offset int64
 	Cause  error
 }
 
 func extentError(id string, cause error) *ExtentError {
-	e := &ExtentError{ID: id, Offset: -1, Cause: cause}
+	e := &ExtentError{ID: id, Cause: cause}
 	var chunk *extent.ChunkError
 	if errors.As(cause, &chunk) {
 		e.Offset = chunk.Offset

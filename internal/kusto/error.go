@@ -106,13 +106,16 @@ func asError(err error) *Error {
 		e := badRequest("%s", err)
 		e.cause = err
 		return e
+	case errors.Is(err, cluster.ErrDiskFull):
+		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Type: "Kusto.Data.Exceptions.KustoServiceUnavailableException",
+			Message: "The disk of this cluster is full: it answers queries and takes no data until there is space again. Nothing of this request was stored.", cause: err}
 	case errors.Is(err, cluster.ErrEngine):
 		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
 			Message: "The query engine of this cluster stopped while it served the request; it has been started again. Retry the request.", cause: err}
 	case errors.As(err, &extent):
 		// Retrying does not mend a file: this error is permanent.
 		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
-			Message: "Extent '" + extent.ID + "' cannot be read: its file is missing, damaged or not under the key it should be. Other extents are not concerned.", Permanent: true, cause: err}
+			Message: "Extent '" + extent.ID + "' cannot be read: its file is missing, damaged or not under the key it should be. Other extents are not concerned." + damagedAt(extent), Permanent: true, cause: err}
 	case errors.Is(err, catalog.ErrExists):
 		e := entityExists("Entity", "")
 		e.Message, e.cause = "An entity of that name already exists.", err
@@ -136,6 +139,14 @@ func asError(err error) *Error {
 	}
 	return &Error{Status: http.StatusInternalServerError, Code: "General_InternalServerError", Type: "Kusto.Data.Exceptions.KustoServiceException",
 		Message: "An internal service error occurred. The activity id is in the x-ms-activity-id header.", Permanent: false, cause: err}
+}
+
+// damagedAt tells where the damage is, when it is that of one chunk.
+func damagedAt(e *cluster.ExtentError) string {
+	if e.Offset == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The damage is in the 64 KiB at offset %d of the file.", e.Offset)
 }
 
 func compileError(e *kql.Error) *Error {
