@@ -73,6 +73,7 @@ func document() string {
 	}
 	b.WriteString("\nAny other command is refused by name with `SYN0002`.\n\n")
 	b.WriteString(dataPlane)
+	b.WriteString(directoryPlane)
 	b.WriteString(resourceTypes())
 	section(&b, "Template functions", "Supported", eval.NewLibrary().Names())
 	b.WriteString("`list*` is every function whose name begins so. Any other function is refused by name with `InvalidTemplate`.\n\n")

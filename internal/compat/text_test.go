@@ -36,3 +36,26 @@ Differs:
 - On the host ingest-NAME the same requests are answered; ` + "`.show version`" + ` says DataManagement there.
 
 `
+
+const directoryPlane = `## Sign-in and Microsoft Graph
+
+| What | |
+|---|---|
+| client credentials by secret, certificate (RS256, PS256; x5t, x5t#S256) and federated credential, at v2.0 and v1 | supported |
+| password, device code, authorization code with PKCE, refresh tokens, id_token, at v2.0 | supported |
+| scopes {resource}/.default and {resource}/user_impersonation | supported |
+| narrower scopes, implicit and hybrid flows, on-behalf-of, SAML, sign-in of people at v1 | refused by name |
+| IMDS, IDENTITY_ENDPOINT (2019-08-01), MSI_ENDPOINT (2017-09-01, and the form without a secret), for user-assigned identities | supported |
+| Graph v1.0: applications, servicePrincipals, users, me, groups with members and owners, directoryObjects, domains; federatedIdentityCredentials, addPassword, removePassword, memberOf, getMemberGroups, checkMemberGroups, getByIds | supported |
+| Graph beta, addKey, owners of applications, appRoles, oauth2PermissionGrants, dynamic and mail groups, passwords that must be changed at first sign-in, every other property and set | refused by name |
+
+Differs:
+
+- A federated credential of an issuer other than this tenant needs its key set in the property ` + "`kustosKeySet`" + `: nothing is ever fetched.
+- A person signs in with a password each time: there is no session of the browser, no second factor, no consent.
+- The device code page is on login.microsoftonline.com: microsoft.com is not served.
+- Who has no directory role may read himself and the groups he owns or is in, and nothing else.
+- Group membership counts as it is now, not as it was when the token was signed.
+- A used refresh token works for another minute; after that its use ends the session.
+
+`
