@@ -75,6 +75,7 @@ func (n *node) resume() bool {
 	case err == nil:
 		return true
 	case errors.Is(err, envelope.ErrRevoked):
+		n.refused(err)
 		n.setPhase(Suspended, err)
 		return true
 	case errors.Is(err, envelope.ErrUnavailable) && before == Suspended:
@@ -99,8 +100,8 @@ func (n *node) probe() {
 	if err == nil {
 		err = n.ring.Probe(ctx)
 	}
-	if errors.Is(err, envelope.ErrRevoked) && n.replaced(ctx, wrapped) {
-		n.wake() // the refusal was about a key that is not in force any more
+	if err != nil && n.r.ctx.Err() == nil && n.replaced(ctx, wrapped) {
+		n.wake() // the answer was about a key that is not in force any more
 		return
 	}
 	now := n.r.cfg.Now()
@@ -175,8 +176,10 @@ func (n *node) suspend(cause error) {
 	if !up {
 		return // stopped meanwhile
 	}
+	n.moveKey(envelope.KeyRefused, cause)
 	n.setPhase(Suspended, cause)
 	n.end(suspended(cause), false)
+	n.moveKey(envelope.KeyWiped, nil)
 }
 
 // replaced reports whether another wrap is in force by now.

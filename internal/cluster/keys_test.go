@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,54 @@ func TestRevocationSuspendsAndResumes(t *testing.T) {
 	w.await(Stopped)
 	if _, err := w.r.Tables(ctx, testCluster, "db"); !errors.Is(err, ErrNotRunning) || errors.As(err, &suspended) {
 		t.Fatalf("catalogue while stopped: %v", err)
+	}
+}
+
+// The listener hears the key's states in order, those of a start without the
+// key and of a restoration that goes wrong included.
+func TestKeyStatesAreTold(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	var mu sync.Mutex
+	var told []envelope.KeyState
+	w.must(w.r.Close())
+	w.cfg.OnKey = func(_ Spec, from, to envelope.KeyState, _ error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(told) > 0 && told[len(told)-1] != from {
+			t.Errorf("from %s after %s", from, told[len(told)-1])
+		}
+		told = append(told, to)
+	}
+	w.reopen()
+	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
+	w.vault.set(errRevoked)
+	w.r.ProbeNow(testCluster)
+	w.await(Suspended)
+	w.engine.mu.Lock()
+	w.engine.refuse = errors.New("no child today")
+	w.engine.mu.Unlock()
+	w.vault.set(nil)
+	w.r.ProbeNow(testCluster)
+	w.await(Starting)
+	if s, err := w.r.State(ctx, testCluster); err != nil || s.Key != envelope.KeyFailed {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.engine.mu.Lock()
+	w.engine.refuse = nil
+	w.engine.mu.Unlock()
+	w.await(Running)
+	w.must(w.r.ChangeKEK(ctx, testCluster, envelope.PlatformKEK()))
+	want := []envelope.KeyState{envelope.KeyCustomer, envelope.KeySuspending, envelope.KeySuspended, envelope.KeyRestoring, envelope.KeyFailed, envelope.KeyRestoring, envelope.KeyCustomer, envelope.KeyPlatform}
+	mu.Lock()
+	defer mu.Unlock()
+	got := slices.Clone(told)
+	for len(got) > len(want) && got[4] == envelope.KeyFailed && got[6] == envelope.KeyFailed { // more than one attempt may have failed
+		got = slices.Delete(got, 5, 7)
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("states (-want +got)\n%s", diff)
 	}
 }
 

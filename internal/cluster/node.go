@@ -33,12 +33,14 @@ type node struct {
 
 	turn     sync.Mutex // one change of phase at a time
 	changing sync.Mutex // one change of KEK at a time
+	moving   sync.Mutex // one change of the key's state at a time
 
 	mu        sync.Mutex
 	wanted    bool // the user wishes it to run
 	phase     Phase
 	since     time.Time
 	cause     error // why it does not run, or what worries about its key
+	key       envelope.KeyState
 	current   *session
 	askedLast time.Time // when the key last answered
 	deleted   bool
@@ -115,10 +117,21 @@ func (n *node) begin(ctx context.Context) error {
 	if err := n.ring.Unlock(ask); err != nil {
 		return err
 	}
+	away := n.keyState() == envelope.KeySuspended || n.keyState() == envelope.KeyFailed
+	if away {
+		n.moveKey(envelope.KeyAnswered, nil)
+	}
 	s, err := newSession(ctx, n)
 	if err != nil {
 		n.ring.Lock()
+		if away {
+			n.moveKey(envelope.KeyBroke, err)
+		}
 		return err
+	}
+	n.moveKey(envelope.KeyUp, nil)
+	if wrapped, err := n.ring.Wrapped(ctx); err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
+		n.moveKey(envelope.KeyToPlatform, nil) // changed while it was being restored
 	}
 	n.mu.Lock()
 	n.current = s
@@ -261,7 +274,7 @@ func (r *Runtime) State(ctx context.Context, id string) (State, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := State{Phase: n.phase, Since: n.since, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion}
+	s := State{Phase: n.phase, Since: n.since, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion, Key: n.key}
 	if n.cause != nil {
 		s.Reason = n.cause.Error()
 	}
@@ -287,6 +300,11 @@ func (r *Runtime) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) er
 	defer n.changing.Unlock()
 	if err := n.ring.ChangeKEK(ctx, kek); err != nil {
 		return err
+	}
+	if kek.Kind == envelope.KindCustomer {
+		n.moveKey(envelope.KeyToCustomer, nil)
+	} else {
+		n.moveKey(envelope.KeyToPlatform, nil)
 	}
 	n.wake()
 	return nil

@@ -61,6 +61,9 @@ type Config struct {
 	// a deleted cluster ends as Stopped. It must not start, stop or delete
 	// clusters. nil = nobody listens.
 	OnState func(c Spec, p Phase)
+	// OnKey hears of every change of a key's state, in order for each cluster,
+	// with what caused it or nil. The same rules hold. nil = nobody listens.
+	OnKey func(c Spec, from, to envelope.KeyState, cause error)
 }
 
 // SealPolicy says when a table's buffer is sealed: at the first limit it reaches.
@@ -244,6 +247,10 @@ func (r *Runtime) adopt(rec record) (*node, error) {
 		return nil, err
 	}
 	n := newNode(r, rec, ring)
+	// A record without a wrap is broken, and says so when it is used.
+	if wrapped, err := ring.Wrapped(r.ctx); err == nil {
+		n.key = envelope.KeyStateOf(wrapped.KEK)
+	}
 	r.nodes[rec.ID] = n
 	if r.started && !r.closed {
 		r.work.Go(n.keep)

@@ -66,9 +66,10 @@ func newSession(ctx context.Context, n *node) (s *session, err error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.cache = newCache(s, n.r.cfg.CacheBytes)
 	s.engine = newSupervisor(s)
+	made := s // a return of nil must not hide what has to be closed
 	defer func() {
 		if err != nil {
-			s.close(err)
+			made.close(err)
 		}
 	}()
 	for _, sub := range []string{"extents", "wal"} {

@@ -40,6 +40,8 @@ type State struct {
 	Code     string // of the refusal that suspended it, "" otherwise
 	VaultURI string // of the refusal that suspended it, "" otherwise
 	KEK      envelope.KEK
+	// Key says how it stands with the key, whatever the user wishes.
+	Key envelope.KeyState
 	// KeyVersion is the version of the KEK that wrapped the cluster key.
 	KeyVersion string
 	// Since is when the phase began.

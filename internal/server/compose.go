@@ -159,7 +159,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
 		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
 		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
-		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState,
+		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState,
 	})
 	if err != nil {
 		return nil, err
@@ -228,6 +228,18 @@ func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
 	}
 	if err := p.writeConnection(); err != nil {
 		p.log.Error("write connection file", "error", err)
+	}
+}
+
+// keyState records every change of state of a cluster's key.
+func (p *parts) keyState(spec cluster.Spec, from, to envelope.KeyState, cause error) {
+	event := audit.Event{Operation: "clusterkey/" + string(to), Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}, Detail: "was " + string(from)}
+	var revoked *envelope.RevokedError
+	if errors.As(cause, &revoked) {
+		event.Code = revoked.Code
+	}
+	if err := p.audit.Record(context.Background(), event); err != nil {
+		p.log.Error("a change of a key's state is not in the audit log", "cluster", spec.Name, "error", err)
 	}
 }
 
