@@ -24,7 +24,7 @@ type IdentityCredential struct {
 	Audiences []string
 	// KeySet is the issuer's JWKS, nil when the issuer is this tenant: nothing is
 	// ever fetched.
-	KeySet json.RawMessage
+	KeySet json.RawMessage `json:",omitempty"`
 }
 
 // CredentialError says what is wrong with a federated credential.

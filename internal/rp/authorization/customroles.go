@@ -14,9 +14,12 @@ import (
 	"github.com/kustos-io/kustos/internal/wire"
 )
 
-func customDefinition(role authz.CustomRole, scope string) definitionResource {
-	out := definition(role.RoleDefinition, scope)
+func customDefinition(role authz.CustomRole, scope, shape string) definitionResource {
+	out := definition(role.RoleDefinition, scope, shape)
 	out.Properties.Type, out.Properties.AssignableScopes = customRole, role.AssignableScopes
+	if shape < "2018" {
+		return out
+	}
 	out.Properties.CreatedOn, out.Properties.UpdatedOn = wire.Time(role.Created), wire.Time(role.Updated)
 	out.Properties.CreatedBy, out.Properties.UpdatedBy = orNull(role.CreatedBy), orNull(role.UpdatedBy)
 	return out
@@ -123,7 +126,7 @@ func (p *Provider) putDefinition(ctx context.Context, req *provider.Request) (*p
 	case err != nil:
 		return nil, err
 	}
-	return &provider.Response{Status: http.StatusCreated, Body: customDefinition(stored, req.ID.Scope().String())}, nil
+	return &provider.Response{Status: http.StatusCreated, Body: customDefinition(stored, req.ID.Scope().String(), req.Shape)}, nil
 }
 
 // mayChange asks for the right in every assignable scope of the role.
@@ -161,5 +164,5 @@ func (p *Provider) deleteDefinition(ctx context.Context, req *provider.Request) 
 	case err != nil:
 		return nil, err
 	}
-	return ok(customDefinition(role, req.ID.Scope().String()))
+	return ok(customDefinition(role, req.ID.Scope().String(), req.Shape))
 }

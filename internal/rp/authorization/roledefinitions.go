@@ -40,12 +40,16 @@ type definitionProperties struct {
 type permission struct {
 	Actions        []string `json:"actions"`
 	NotActions     []string `json:"notActions"`
-	DataActions    []string `json:"dataActions"`
-	NotDataActions []string `json:"notDataActions"`
+	DataActions    []string `json:"dataActions,omitzero"`
+	NotDataActions []string `json:"notDataActions,omitzero"`
 }
 
-func wirePermission(p authz.Permission) permission {
+// wirePermission leaves out data actions before they were there.
+func wirePermission(p authz.Permission, shape string) permission {
 	list := func(actions []string) []string { return append([]string{}, actions...) } // never null
+	if shape < "2018" {
+		return permission{Actions: list(p.Actions), NotActions: list(p.NotActions)}
+	}
 	return permission{list(p.Actions), list(p.NotActions), list(p.DataActions), list(p.NotDataActions)}
 }
 
@@ -60,14 +64,14 @@ func definitionID(scope, role string) string {
 	return "/subscriptions/" + id.Subscription + suffix
 }
 
-func definition(role authz.RoleDefinition, scope string) definitionResource {
+func definition(role authz.RoleDefinition, scope, shape string) definitionResource {
 	return definitionResource{ID: definitionID(scope, role.ID), Type: "Microsoft.Authorization/roleDefinitions", Name: role.ID, Properties: definitionProperties{
-		RoleName: role.Name, Type: builtInRole, Description: role.Description, AssignableScopes: []string{"/"}, Permissions: []permission{wirePermission(role.Permission)}}}
+		RoleName: role.Name, Type: builtInRole, Description: role.Description, AssignableScopes: []string{"/"}, Permissions: []permission{wirePermission(role.Permission, shape)}}}
 }
 
 func (p *Provider) getDefinition(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	if role, known := authz.Role(req.ID.Name()); known {
-		return ok(definition(role, req.ID.Scope().String()))
+		return ok(definition(role, req.ID.Scope().String(), req.Shape))
 	}
 	role, err := p.engine.CustomRole(ctx, req.ID.Name())
 	if errors.Is(err, authz.ErrRoleNotFound) {
@@ -83,7 +87,7 @@ func (p *Provider) getDefinition(ctx context.Context, req *provider.Request) (*p
 	if !visible {
 		return nil, azerr.RoleDefinitionDoesNotExist(req.ID.Name(), http.StatusNotFound)
 	}
-	return ok(customDefinition(role, req.ID.Scope().String()))
+	return ok(customDefinition(role, req.ID.Scope().String(), req.Shape))
 }
 
 // visible decides about a custom role that is asked for at the tenant, where
@@ -144,7 +148,7 @@ func (p *Provider) listDefinitions(ctx context.Context, req *provider.Request) (
 	out := []definitionResource{}
 	for _, role := range authz.Roles() {
 		if f.builtIn && (f.name == "" || strings.EqualFold(role.Name, f.name)) {
-			out = append(out, definition(role, at))
+			out = append(out, definition(role, at, req.Shape))
 		}
 	}
 	if f.custom {
@@ -154,7 +158,7 @@ func (p *Provider) listDefinitions(ctx context.Context, req *provider.Request) (
 		}
 		for _, role := range roles {
 			if f.name == "" || strings.EqualFold(role.Name, f.name) {
-				out = append(out, customDefinition(role, at))
+				out = append(out, customDefinition(role, at, req.Shape))
 			}
 		}
 	}
@@ -168,7 +172,7 @@ func (p *Provider) listPermissions(ctx context.Context, req *provider.Request) (
 	}
 	out := make([]permission, len(found))
 	for i, f := range found {
-		out[i] = wirePermission(f)
+		out[i] = wirePermission(f, req.Shape)
 	}
 	return ok(list{Value: out})
 }

@@ -50,6 +50,10 @@ func skuDescriptions(locations []ids.Location, shape string) []object {
 	}
 	var out []object
 	for _, name := range skuNames() {
+		if shape < v20190515 { // the first version knows sizes only
+			out = append(out, object{{"name", name}, {"tier", sku{Name: name}.tier()}})
+			continue
+		}
 		out = append(out, object{{"resourceType", "clusters"}, {"name", name}, {"tier", sku{Name: name}.tier()},
 			{"locations", names}, {"locationInfo", info}, {"restrictions", []string{}}})
 	}

@@ -117,7 +117,7 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 	case "GET subscriptions/locations/":
 		return p.listLocations(req)
 	case "GET tenants/":
-		return p.listTenants()
+		return p.listTenants(req)
 	case "GET providers/", "GET subscriptions/providers/":
 		return p.listProviders(ctx, req)
 	case "GET providers", "GET subscriptions/providers":

@@ -36,10 +36,10 @@ var namespaceShape = regexp.MustCompile(`^[A-Za-z0-9]+(\.[A-Za-z0-9]+)+$`)
 // subscription registered by itself. A namespace of which nothing is served has
 // no resource types: its registration is remembered (Terraform registers a
 // fixed list at its start), its resources are still refused.
-func (p *Provider) registrations(ctx context.Context, subscription string) ([]registration, error) {
+func (p *Provider) registrations(ctx context.Context, req *provider.Request) ([]registration, error) {
 	said := map[string]scope.Registration{}
 	var order []scope.Registration
-	if subscription != "" {
+	if subscription := where(req); subscription != "" {
 		err := p.Store.View(ctx, func(tx store.Tx) (err error) {
 			order, err = scope.Registrations(tx, subscription)
 			return err
@@ -53,7 +53,7 @@ func (p *Provider) registrations(ctx context.Context, subscription string) ([]re
 	}
 	var out []registration
 	for _, served := range p.Registry.Providers() {
-		doc := document(subscription, served.Namespace(), served.Types())
+		doc := document(req.Shape, where(req), served.Namespace(), served.Types())
 		key := strings.ToLower(served.Namespace())
 		if r, ok := said[key]; ok && !r.Registered {
 			doc.RegistrationState = "Unregistered"
@@ -65,7 +65,7 @@ func (p *Provider) registrations(ctx context.Context, subscription string) ([]re
 		if _, left := said[strings.ToLower(r.Namespace)]; !left {
 			continue
 		}
-		doc := document(subscription, r.Namespace, nil)
+		doc := document(req.Shape, where(req), r.Namespace, nil)
 		if !r.Registered {
 			doc.RegistrationState = "Unregistered"
 		}
@@ -74,7 +74,7 @@ func (p *Provider) registrations(ctx context.Context, subscription string) ([]re
 	return out, nil
 }
 
-func document(subscription, ns string, types []provider.ResourceType) registration {
+func document(shape, subscription, ns string, types []provider.ResourceType) registration {
 	doc := registration{ID: "/providers/" + ns, Namespace: ns, ResourceTypes: []registrationType{}}
 	if subscription != "" {
 		doc.ID = "/subscriptions/" + subscription + doc.ID
@@ -89,7 +89,9 @@ func document(subscription, ns string, types []provider.ResourceType) registrati
 		if rt.Capabilities == "" {
 			rt.Capabilities = "None"
 		}
-		rt.DefaultAPIVersion = provider.NewestStable(t.APIVersions)
+		if shape >= "2020" {
+			rt.DefaultAPIVersion = provider.NewestStable(t.APIVersions)
+		}
 		doc.ResourceTypes = append(doc.ResourceTypes, rt)
 	}
 	return doc
@@ -104,7 +106,7 @@ func where(req *provider.Request) string {
 }
 
 func (p *Provider) listProviders(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	all, err := p.registrations(ctx, where(req))
+	all, err := p.registrations(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func (p *Provider) listProviders(ctx context.Context, req *provider.Request) (*p
 }
 
 func (p *Provider) getProvider(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	all, err := p.registrations(ctx, where(req))
+	all, err := p.registrations(ctx, req)
 	if err != nil {
 		return nil, err
 	}

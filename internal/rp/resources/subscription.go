@@ -15,10 +15,10 @@ import (
 type subscription struct {
 	ID                  string            `json:"id"`
 	AuthorizationSource string            `json:"authorizationSource"`
-	ManagedByTenants    []string          `json:"managedByTenants"`
+	ManagedByTenants    []string          `json:"managedByTenants,omitzero"`
 	Tags                map[string]string `json:"tags,omitzero"`
 	SubscriptionID      string            `json:"subscriptionId"`
-	TenantID            string            `json:"tenantId"`
+	TenantID            string            `json:"tenantId,omitempty"`
 	DisplayName         string            `json:"displayName"`
 	State               string            `json:"state"`
 	Policies            policies          `json:"subscriptionPolicies"`
@@ -51,7 +51,7 @@ func (p *Provider) listSubscriptions(ctx context.Context, req *provider.Request)
 			return nil, fmt.Errorf("authorize list of subscriptions: %w", err)
 		}
 		if d.Allowed {
-			body.Value = append(body.Value, p.wireSubscription(s))
+			body.Value = append(body.Value, p.wireSubscription(s, req.Shape))
 		}
 	}
 	body.Count.Value = len(body.Value)
@@ -75,42 +75,55 @@ func (p *Provider) getSubscription(ctx context.Context, req *provider.Request) (
 	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
-	return ok(p.wireSubscription(s))
+	return ok(p.wireSubscription(s, req.Shape))
 }
 
-func (p *Provider) wireSubscription(s scope.Subscription) subscription {
+func (p *Provider) wireSubscription(s scope.Subscription, shape string) subscription {
 	quota := "PayAsYouGo_2014-09-01"
 	if s.Workload == "DevTest" {
 		quota = "MSDNDevTest_2014-09-01"
 	}
-	return subscription{
+	w := subscription{
 		ID: "/subscriptions/" + s.ID, AuthorizationSource: "RoleBased", ManagedByTenants: []string{}, Tags: s.Tags,
 		SubscriptionID: s.ID, TenantID: p.TenantID, DisplayName: s.Name, State: string(s.State),
 		Policies: policies{LocationPlacementID: "Public_2014-09-01", QuotaID: quota, SpendingLimit: "Off"},
 	}
+	if shape < "2019" {
+		w.TenantID, w.ManagedByTenants = "", nil
+	}
+	if shape < "2019-11" {
+		w.Tags = nil
+	}
+	return w
 }
 
 type tenant struct {
 	ID             string `json:"id"`
 	TenantID       string `json:"tenantId"`
-	CountryCode    string `json:"countryCode"`
-	DisplayName    string `json:"displayName"`
-	TenantCategory string `json:"tenantCategory"`
-	TenantType     string `json:"tenantType"`
+	CountryCode    string `json:"countryCode,omitempty"`
+	DisplayName    string `json:"displayName,omitempty"`
+	TenantCategory string `json:"tenantCategory,omitempty"`
+	TenantType     string `json:"tenantType,omitempty"`
 }
 
-func (p *Provider) listTenants() (*provider.Response, error) {
-	return ok(list[tenant]{Value: []tenant{{ID: "/tenants/" + p.TenantID, TenantID: p.TenantID, CountryCode: "US",
-		DisplayName: p.TenantName, TenantCategory: "Home", TenantType: "AAD"}}})
+func (p *Provider) listTenants(req *provider.Request) (*provider.Response, error) {
+	t := tenant{ID: "/tenants/" + p.TenantID, TenantID: p.TenantID}
+	if req.Shape >= "2019" {
+		t.CountryCode, t.DisplayName, t.TenantCategory = "US", p.TenantName, "Home"
+	}
+	if req.Shape >= "2021" {
+		t.TenantType = "AAD"
+	}
+	return ok(list[tenant]{Value: []tenant{t}})
 }
 
 type location struct {
-	ID                  string           `json:"id"`
-	Name                string           `json:"name"`
-	Type                string           `json:"type"`
-	DisplayName         string           `json:"displayName"`
-	RegionalDisplayName string           `json:"regionalDisplayName"`
-	Metadata            locationMetadata `json:"metadata"`
+	ID                  string            `json:"id"`
+	Name                string            `json:"name"`
+	Type                string            `json:"type,omitempty"`
+	DisplayName         string            `json:"displayName"`
+	RegionalDisplayName string            `json:"regionalDisplayName,omitempty"`
+	Metadata            *locationMetadata `json:"metadata,omitempty"`
 }
 
 type locationMetadata struct {
@@ -121,11 +134,14 @@ type locationMetadata struct {
 func (p *Provider) listLocations(req *provider.Request) (*provider.Response, error) {
 	out := list[location]{}
 	for _, l := range ids.Locations() {
-		out.Value = append(out.Value, location{
-			ID: "/subscriptions/" + where(req) + "/locations/" + string(l), Name: string(l), Type: "Region",
-			DisplayName: l.Display(), RegionalDisplayName: l.Display(),
-			Metadata: locationMetadata{RegionType: "Physical", RegionCategory: "Recommended"},
-		})
+		w := location{ID: "/subscriptions/" + where(req) + "/locations/" + string(l), Name: string(l), DisplayName: l.Display()}
+		if req.Shape >= "2019-11" {
+			w.RegionalDisplayName, w.Metadata = l.Display(), &locationMetadata{RegionType: "Physical", RegionCategory: "Recommended"}
+		}
+		if req.Shape >= "2021" {
+			w.Type = "Region"
+		}
+		out.Value = append(out.Value, w)
 	}
 	return ok(out)
 }

@@ -1,0 +1,333 @@
+package openapi_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kustos-io/kustos/internal/client"
+	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/test/harness"
+)
+
+var update = flag.Bool("update", false, "rewrite the list of operations that are validated")
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	harness.Cleanup()
+	os.Exit(code)
+}
+
+// recorder sends requests and holds every answer against the documents.
+type recorder struct {
+	t         *testing.T
+	c         *client.Client
+	l         *library
+	validated map[string]bool
+	unknown   map[string]bool
+}
+
+// call sends one request; target is a path with its query. The answer must have
+// one of the statuses.
+func (r *recorder) call(method, target string, body any, statuses ...int) client.Answer {
+	r.t.Helper()
+	return r.send(client.ARM, "", method, client.ARM+target, body, statuses...)
+}
+
+// vault calls the data plane of a vault.
+func (r *recorder) vault(name, method, target string, body any, statuses ...int) client.Answer {
+	r.t.Helper()
+	return r.send(client.Vault, "data-plane", method, "https://"+name+".vault.azure.net"+target, body, statuses...)
+}
+
+func (r *recorder) send(audience, under, method, address string, body any, statuses ...int) client.Answer {
+	r.t.Helper()
+	address = strings.ReplaceAll(address, " ", "%20")
+	a, err := r.c.Do(r.t.Context(), audience, method, address, body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if !slices.Contains(statuses, a.Status) {
+		r.t.Errorf("%s %s: %d %s, want %v", method, address, a.Status, a.Body, statuses)
+		return a
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	version := u.Query().Get("api-version")
+	op := r.l.find(under, method, u.Path, version)
+	if op == nil { // the newest version of a key or a secret has an empty last segment
+		op = r.l.find("data-plane", method, strings.TrimSuffix(u.Path, "/")+"/newest", version)
+	}
+	if op == nil {
+		r.unknown[method+" "+u.Path+" "+version] = true
+		return a
+	}
+	name, _ := op.spec["operationId"].(string)
+	r.validated[fmt.Sprintf("%s %s %s", version, name, op.method)] = true
+	for _, problem := range r.l.check(op, a.Status, a.Header, a.Body) {
+		if !known(name, version, problem) {
+			r.t.Errorf("%s %s %s %s → %d: %s", method, u.Path, version, name, a.Status, problem)
+		}
+	}
+	return a
+}
+
+// ended polls a long-running operation to its end.
+func (r *recorder) ended(a client.Answer) {
+	r.t.Helper()
+	address := a.Header.Get("Azure-AsyncOperation")
+	if address == "" {
+		address = a.Header.Get("Location")
+	}
+	if address == "" {
+		return
+	}
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for range 2000 {
+		got, err := r.c.Do(r.t.Context(), client.ARM, http.MethodGet, address, nil)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		text := string(got.Body)
+		switch {
+		case got.Status >= 400, strings.Contains(text, `"status":"Failed"`):
+			r.t.Errorf("operation %s: %d %s", address, got.Status, text)
+			return
+		case got.Status != http.StatusAccepted && !strings.Contains(text, `"status":"Running"`) && !strings.Contains(text, `"status":"InProgress"`) && !strings.Contains(text, `"status":"Accepted"`):
+			return
+		}
+		<-tick.C
+	}
+	r.t.Errorf("operation %s does not end", address)
+}
+
+func TestAnswers(t *testing.T) {
+	root := filepath.Join("..", "..", "..", "shared", "specs")
+	if _, err := os.Stat(root); err != nil {
+		t.Skip("the OpenAPI documents (../shared/specs beside the repository) are not there")
+	}
+	l, err := openLibrary(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{t: t, l: l, c: harness.Start(t, harness.New(t)), validated: map[string]bool{}, unknown: map[string]bool{}}
+	r.scopes()
+	r.deployments()
+	r.access()
+	r.tree()
+	r.identities()
+	r.vaults()
+	r.clusters()
+	r.end()
+
+	var lines []string
+	for name := range r.validated {
+		lines = append(lines, name)
+	}
+	slices.Sort(lines)
+	for name := range r.unknown {
+		t.Logf("in no document: %s", name)
+	}
+	path := filepath.Join("testdata", "validated.txt")
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("operations that are validated (-want +got)\n%s", diff)
+	}
+}
+
+func (r *recorder) sub() string { return "/subscriptions/" + r.c.Conn.SubscriptionID }
+
+func (r *recorder) group() string { return r.sub() + "/resourceGroups/rg1" }
+
+func (r *recorder) scopes() {
+	s := r.sub()
+	for _, v := range []string{"2016-06-01", "2019-06-01", "2019-11-01", "2021-01-01", "2022-12-01"} {
+		r.call("GET", "/subscriptions?api-version="+v, nil, 200)
+		r.call("GET", s+"?api-version="+v, nil, 200)
+		r.call("GET", s+"/locations?api-version="+v, nil, 200)
+		r.call("GET", "/tenants?api-version="+v, nil, 200)
+	}
+	for _, v := range []string{"2019-10-01", "2021-04-01", "2022-09-01", "2024-07-01"} {
+		q := "?api-version=" + v
+		r.call("GET", s+"/providers"+q, nil, 200)
+		r.call("GET", "/providers"+q, nil, 200)
+		r.call("GET", "/providers/Microsoft.Kusto"+q, nil, 200)
+		r.call("GET", s+"/providers/Microsoft.KeyVault"+q, nil, 200)
+		r.call("GET", s+"/providers/Microsoft.None"+q, nil, 404)
+		r.call("POST", s+"/providers/Microsoft.Other/register"+q, nil, 200)
+		r.call("POST", s+"/providers/Microsoft.Other/unregister"+q, nil, 200)
+		r.call("PUT", r.group()+q, `{"location":"westeurope","tags":{"a":"1"}}`, 200, 201)
+		r.call("GET", r.group()+q, nil, 200)
+		r.call("HEAD", r.group()+q, nil, 204)
+		r.call("HEAD", s+"/resourceGroups/none"+q, nil, 404)
+		r.call("GET", s+"/resourceGroups/none"+q, nil, 404)
+		r.call("PATCH", r.group()+q, `{"tags":{"a":"2"}}`, 200)
+		r.call("GET", s+"/resourcegroups"+q+"&$top=1", nil, 200)
+		r.call("GET", s+"/resources"+q+"&$expand=createdTime,changedTime,provisioningState", nil, 200)
+		r.call("GET", r.group()+"/resources"+q, nil, 200)
+		tags := r.group() + "/providers/Microsoft.Resources/tags/default" + q
+		r.call("PUT", tags, `{"properties":{"tags":{"a":"1"}}}`, 200)
+		r.call("PATCH", tags, `{"operation":"Merge","properties":{"tags":{"b":"1"}}}`, 200)
+		r.call("GET", tags, nil, 200)
+		r.call("DELETE", tags, nil, 200)
+	}
+}
+
+const template = `{"$schema":"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#","contentVersion":"1.0.0.0",
+	"parameters":{"n":{"type":"string","defaultValue":"id0"}},
+	"resources":[{"type":"Microsoft.ManagedIdentity/userAssignedIdentities","apiVersion":"2023-01-31","name":"[parameters('n')]","location":"westeurope"},
+	{"type":"Microsoft.Authorization/locks","apiVersion":"2020-05-01","name":"l0","scope":"[resourceId('Microsoft.ManagedIdentity/userAssignedIdentities',parameters('n'))]","dependsOn":["[parameters('n')]"],"properties":{"level":"CanNotDelete"}}],
+	"outputs":{"o":{"type":"string","value":"x"}}}`
+
+func (r *recorder) deployments() {
+	for _, v := range []string{"2019-10-01", "2021-04-01", "2022-09-01", "2024-07-01"} {
+		q := "?api-version=" + v
+		body := `{"properties":{"mode":"Incremental","template":` + template + `}}`
+		at := r.group() + "/providers/Microsoft.Resources/deployments"
+		r.call("POST", at+"/d1/validate"+q, body, 200)
+		r.call("POST", at+"/d1/validate"+q, `{"properties":{"mode":"Incremental","template":{"resources":1}}}`, 400)
+		r.ended(r.call("PUT", at+"/d1"+q, body, 200, 201))
+		r.call("GET", at+"/d1"+q, nil, 200)
+		r.call("HEAD", at+"/d1"+q, nil, 204)
+		r.call("HEAD", at+"/none"+q, nil, 404)
+		r.call("GET", at+"/none"+q, nil, 404)
+		r.call("GET", at+"/"+q, nil, 200)
+		r.call("GET", r.group()+"/deployments/d1/operations"+q, nil, 200)
+		r.call("POST", at+"/d1/exportTemplate"+q, nil, 200)
+		r.call("POST", at+"/d1/cancel"+q, nil, 409)
+		r.ended(r.call("POST", at+"/d1/whatIf"+q, body, 200, 202))
+		r.call("POST", "/providers/Microsoft.Resources/calculateTemplateHash"+q, template, 200)
+		r.ended(r.call("DELETE", at+"/d1"+q, nil, 202, 204))
+		empty := `{"location":"westeurope","properties":{"mode":"Incremental","template":{"$schema":"https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#","contentVersion":"1.0.0.0","resources":[]}}}`
+		for _, scope := range []string{r.sub(), "", "/providers/Microsoft.Management/managementGroups/" + r.c.Conn.TenantID} {
+			at := scope + "/providers/Microsoft.Resources/deployments"
+			r.call("POST", at+"/d2/validate"+q, empty, 200)
+			r.ended(r.call("PUT", at+"/d2"+q, empty, 200, 201))
+			r.call("GET", at+"/d2"+q, nil, 200)
+			r.call("GET", at+"/"+q, nil, 200)
+			r.call("GET", at+"/d2/operations"+q, nil, 200)
+			r.ended(r.call("DELETE", at+"/d2"+q, nil, 202, 204))
+		}
+	}
+	r.call("DELETE", r.group()+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id0/providers/Microsoft.Authorization/locks/l0?api-version=2020-05-01", nil, 200)
+}
+
+func (r *recorder) access() {
+	for _, v := range []string{"2016-09-01", "2020-05-01"} {
+		q := "?api-version=" + v
+		for _, scope := range []string{r.sub(), r.group()} {
+			at := scope + "/providers/Microsoft.Authorization/locks"
+			r.call("PUT", at+"/l1"+q, `{"properties":{"level":"CanNotDelete","notes":"n"}}`, 201)
+			r.call("GET", at+"/l1"+q, nil, 200)
+			r.call("GET", at+q, nil, 200)
+			r.call("DELETE", at+"/l1"+q, nil, 200)
+			r.call("DELETE", at+"/l1"+q, nil, 204)
+			r.call("GET", at+"/l1"+q, nil, 404)
+		}
+	}
+	for _, v := range []string{"2015-07-01", "2022-04-01"} {
+		q := "?api-version=" + v
+		definitions := r.sub() + "/providers/Microsoft.Authorization/roleDefinitions"
+		name := ids.NewGUID()
+		r.call("GET", definitions+q, nil, 200)
+		role := `{"properties":{"roleName":"r` + v + `","type":"CustomRole","permissions":[{"actions":["*/read"]}],"assignableScopes":["` + r.sub() + `"]}}`
+		r.call("PUT", definitions+"/"+name+q, role, 201)
+		r.call("GET", definitions+"/"+name+q, nil, 200)
+		r.call("DELETE", definitions+"/"+name+q, nil, 200)
+		r.call("DELETE", definitions+"/"+name+q, nil, 204)
+		r.call("GET", r.group()+"/providers/Microsoft.Authorization/permissions"+q, nil, 200)
+		assignments := r.group() + "/providers/Microsoft.Authorization/roleAssignments"
+		body := `{"properties":{"roleDefinitionId":"` + definitions + `/acdd72a7-3385-48ef-bd42-f606fba81ae7","principalId":"` + r.principal() + `"}}`
+		r.call("PUT", assignments+"/"+name+q, body, 201)
+		r.call("GET", assignments+"/"+name+q, nil, 200)
+		r.call("GET", assignments+q+"&$filter=atScope()", nil, 200)
+		r.call("GET", r.sub()+"/providers/Microsoft.Authorization/roleAssignments"+q, nil, 200)
+		r.call("DELETE", assignments+"/"+name+q, nil, 200)
+		r.call("GET", assignments+"/"+name+q, nil, 404)
+	}
+	r.call("GET", r.sub()+"/providers/Microsoft.Authorization/denyAssignments?api-version=2022-04-01", nil, 200)
+}
+
+// principal is an identity's object id.
+func (r *recorder) principal() string {
+	r.t.Helper()
+	var made struct{ Properties struct{ PrincipalID string } }
+	if err := r.c.ARM(r.t.Context(), "PUT", r.group()+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/principal1", "2023-01-31", `{"location":"westeurope"}`, &made); err != nil {
+		r.t.Fatal(err)
+	}
+	return made.Properties.PrincipalID
+}
+
+func (r *recorder) tree() {
+	const q = "?api-version=2021-04-01"
+	at := "/providers/Microsoft.Management/managementGroups"
+	r.call("PUT", at+"/a"+q, `{"properties":{"displayName":"A"}}`, 200)
+	r.call("PATCH", at+"/a"+q, `{"displayName":"B"}`, 200)
+	r.call("GET", at+q, nil, 200)
+	r.call("GET", at+"/none"+q, nil, 404)
+	r.call("PUT", at+"/a/subscriptions/"+r.c.Conn.SubscriptionID+q, nil, 200)
+	r.call("GET", at+"/a/subscriptions/"+r.c.Conn.SubscriptionID+q, nil, 200)
+	r.call("GET", at+"/a/subscriptions"+q, nil, 200)
+	for _, more := range []string{"", "&$expand=children&$recurse=true", "&$expand=path", "&$expand=ancestors"} {
+		r.call("GET", at+"/a"+q+more, nil, 200)
+	}
+	r.call("GET", at+"/"+r.c.Conn.TenantID+"/descendants"+q, nil, 200)
+	r.call("POST", "/providers/Microsoft.Management/getEntities"+q, nil, 200)
+	r.call("POST", "/providers/Microsoft.Management/checkNameAvailability"+q, `{"name":"a","type":"Microsoft.Management/managementGroups"}`, 200)
+	r.call("POST", "/providers/Microsoft.Management/startTenantBackfill"+q, nil, 200)
+	r.call("POST", "/providers/Microsoft.Management/tenantBackfillStatus"+q, nil, 200)
+	r.call("GET", "/providers/Microsoft.Management/operations"+q, nil, 200)
+	r.call("DELETE", at+"/a/subscriptions/"+r.c.Conn.SubscriptionID+q, nil, 200)
+	r.call("DELETE", at+"/a"+q, nil, 202, 204)
+}
+
+func (r *recorder) identities() {
+	for _, v := range []string{"2018-11-30", "2023-01-31"} {
+		q := "?api-version=" + v
+		list := r.group() + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+		r.call("PUT", list+"/identity1"+q, `{"location":"westeurope","tags":{"a":"1"}}`, 200, 201)
+		r.call("PATCH", list+"/identity1"+q, `{"tags":{"a":"2"}}`, 200)
+		r.call("GET", list+"/identity1"+q, nil, 200)
+		r.call("GET", list+q, nil, 200)
+		r.call("GET", r.sub()+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities"+q, nil, 200)
+		r.call("GET", "/providers/Microsoft.ManagedIdentity/operations"+q, nil, 200)
+		if v != "2018-11-30" {
+			f := list + "/identity1/federatedIdentityCredentials"
+			r.call("PUT", f+"/cred1"+q, `{"properties":{"issuer":"https://login.microsoftonline.com/`+r.c.Conn.TenantID+`/v2.0","subject":"s","audiences":["api://AzureADTokenExchange"]}}`, 200, 201)
+			r.call("GET", f+"/cred1"+q, nil, 200)
+			r.call("GET", f+q, nil, 200)
+			r.call("DELETE", f+"/cred1"+q, nil, 200)
+			r.call("DELETE", f+"/cred1"+q, nil, 204)
+			r.call("GET", f+"/cred1"+q, nil, 404)
+		}
+		r.call("GET", list+"/none"+q, nil, 404)
+	}
+}
+
+// end takes everything away again.
+func (r *recorder) end() {
+	const q = "?api-version=2021-04-01"
+	r.ended(r.call("DELETE", r.group()+q, nil, 202))
+	r.call("GET", r.group()+q, nil, 404)
+}
