@@ -252,21 +252,48 @@ func (c *Client) Query(ctx context.Context, cluster, database, text string) ([][
 	var frames []struct {
 		FrameType, TableKind string
 		HasErrors            bool
-		Rows                 [][]any
+		Rows                 []json.RawMessage
 	}
 	if err := json.Unmarshal(a.Body, &frames); err != nil {
 		return nil, fmt.Errorf("the answer is not a v2 data set: %w", err)
 	}
 	var rows [][]any
 	for _, f := range frames {
-		if f.HasErrors {
-			return nil, errors.New("the query ended with errors")
+		if f.TableKind != "PrimaryResult" {
+			if f.HasErrors {
+				return nil, errors.New("the query ended with errors")
+			}
+			continue
 		}
-		if f.TableKind == "PrimaryResult" {
-			rows = f.Rows
+		rows = make([][]any, len(f.Rows))
+		for i, raw := range f.Rows {
+			if bytes.HasPrefix(raw, []byte("{")) {
+				return nil, cutOff(raw)
+			}
+			if err := json.Unmarshal(raw, &rows[i]); err != nil {
+				return nil, fmt.Errorf("the answer is not a v2 data set: %w", err)
+			}
 		}
 	}
 	return rows, nil
+}
+
+// cutOff is the error that stands in the place of a row when a query ends
+// after its answer has begun.
+func cutOff(raw []byte) error {
+	var row struct {
+		OneAPIErrors []struct {
+			Error struct {
+				Code    string `json:"code"`
+				Message string `json:"@message"`
+			} `json:"error"`
+		} `json:"OneApiErrors"`
+	}
+	if json.Unmarshal(raw, &row) != nil || len(row.OneAPIErrors) == 0 {
+		return errors.New("the answer holds a row that is neither values nor an error")
+	}
+	e := row.OneAPIErrors[0].Error
+	return &RefusedError{Status: http.StatusOK, Code: e.Code, Message: e.Message}
 }
 
 // Stream ingests a body by streaming ingestion.

@@ -34,6 +34,9 @@ func NewInstance(binary, root string, args ...string) *Instance {
 	return &Instance{binary: binary, Root: root, Args: args}
 }
 
+// Binary is the program that Start runs.
+func (i *Instance) Binary() string { return i.binary }
+
 // DataDir is the data folder.
 func (i *Instance) DataDir() string { return filepath.Join(i.Root, "data") }
 
