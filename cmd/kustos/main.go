@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/drill"
 	"github.com/kustos-io/kustos/internal/engine/duckdb"
 	"github.com/kustos-io/kustos/internal/inspect"
 	"github.com/kustos-io/kustos/internal/server"
@@ -20,7 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := cli.Root(cli.Deps{
-		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, Tour: tour.Run,
+		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, Tour: tour.Run, Drill: drill.Run,
 		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
 		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
 	}).ExecuteContext(ctx)

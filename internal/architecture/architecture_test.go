@@ -54,7 +54,7 @@ func under(path, dir string) bool {
 // Leaves import the standard library and each other only.
 func TestLeaves(t *testing.T) {
 	t.Parallel()
-	leaves := []string{"internal/ids", "internal/azerr", "internal/wire", "internal/config"}
+	leaves := []string{"internal/ids", "internal/azerr", "internal/wire", "internal/config", "internal/clock", "internal/faults"}
 	for path, p := range load(t) {
 		if !slices.Contains(leaves, short(path)) {
 			continue
@@ -101,6 +101,8 @@ func forbidden() [][2]string {
 		{"internal/client", "internal/server"}, {"internal/client", "internal/vault"}, {"internal/client", "internal/cluster"},
 		{"internal/tour", "internal/server"}, {"internal/tour", "internal/vault"}, {"internal/tour", "internal/cluster"},
 		{"internal/tour", "internal/kusto"}, {"internal/tour", "internal/envelope"},
+		{"internal/drill", "internal/server"}, {"internal/drill", "internal/vault"}, {"internal/drill", "internal/cluster"},
+		{"internal/drill", "internal/kusto"}, {"internal/drill", "internal/envelope"},
 		{"internal/directory", "internal/arm"}, {"internal/store", "internal/barrier"},
 	}
 }

@@ -21,6 +21,8 @@ type Deps struct {
 	Inspect func(path string, asJSON bool, out io.Writer) error
 	// Tour runs the story on a fresh temporary instance of binary.
 	Tour func(ctx context.Context, opts TourOptions) error
+	// Drill rehearses the life of a key on fresh temporary instances.
+	Drill func(ctx context.Context, opts DrillOptions) error
 	// AuditTail and AuditVerify read the audit log of a folder that no server runs on.
 	AuditTail   func(ctx context.Context, cfg config.Config, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify func(ctx context.Context, cfg config.Config) (audit.Report, error)
@@ -46,7 +48,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newInspect(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
 	return root
 }
 
