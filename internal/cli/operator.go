@@ -16,7 +16,7 @@ import (
 func newOperator() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "operator",
-		Short: "Seal, unseal, rekey and rotate a running server",
+		Short: "Seal, unseal, rekey and rotate a running server; its people and identities",
 		Long: "Commands for whoever runs the server. They use admin.sock in the data folder, which only its owner can open.\n\n" +
 			"A passphrase is read from descriptor --passphrase-fd, from the file in $KUSTOS_PASSPHRASE_FILE, or from the terminal.",
 	}
@@ -52,7 +52,7 @@ func newOperator() *cobra.Command {
 			}
 			return c.Unseal(cmd.Context(), secret)
 		}),
-		newRekey(on, &fd),
+		newRekey(on, &fd), newOperatorIdentity(on), newOperatorUser(on, &fd), newOperatorSigningKey(on),
 		on("rotate", "Make a new data key; what is written from now on is sealed with it", func(cmd *cobra.Command, c *operator.Client) error {
 			id, err := c.Rotate(cmd.Context())
 			if err == nil {

@@ -16,10 +16,14 @@ import (
 
 // request is the body of every call; each takes what it needs.
 type request struct {
-	Seal   string       `json:"seal,omitempty"`
-	Secret []byte       `json:"secret,omitempty"`
-	Filter audit.Filter `json:"filter,omitzero"`
-	Lines  int          `json:"lines,omitempty"`
+	Seal string `json:"seal,omitempty"`
+	// Name is an identity's resource id or a user's name.
+	Name        string       `json:"name,omitempty"`
+	DisplayName string       `json:"displayName,omitempty"`
+	Owner       bool         `json:"owner,omitempty"`
+	Secret      []byte       `json:"secret,omitempty"`
+	Filter      audit.Filter `json:"filter,omitzero"`
+	Lines       int          `json:"lines,omitempty"`
 }
 
 type nothing struct{}
@@ -108,6 +112,29 @@ func (c *Client) Rotate(ctx context.Context) (uint32, error) {
 	var out rotated
 	err := c.call(ctx, "rotate", request{}, &out)
 	return out.DataKey, err
+}
+
+type signingKey struct {
+	KeyID string `json:"keyId"`
+}
+
+// Identity tells how to speak as a user-assigned identity.
+func (c *Client) Identity(ctx context.Context, resourceID string) (out Identity, err error) {
+	err = c.call(ctx, "identity", request{Name: resourceID}, &out)
+	return out, err
+}
+
+// CreateUser makes a person.
+func (c *Client) CreateUser(ctx context.Context, name, displayName string, owner bool, password Secret) (out User, err error) {
+	err = c.call(ctx, "user", request{Name: name, DisplayName: displayName, Owner: owner, Secret: password}, &out)
+	return out, err
+}
+
+// RotateSigningKey makes a new token signing key and returns its id.
+func (c *Client) RotateSigningKey(ctx context.Context) (string, error) {
+	var out signingKey
+	err := c.call(ctx, "signing-key", request{}, &out)
+	return out.KeyID, err
 }
 
 // AuditTail returns the newest n events that the filter selects, oldest first.

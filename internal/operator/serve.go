@@ -101,6 +101,14 @@ func handler(b Backend, log *slog.Logger) http.Handler {
 		id, err := b.Rotate(ctx)
 		return rotated{id}, err
 	})
+	on("POST /identity", func(ctx context.Context, in request) (any, error) { return b.Identity(ctx, in.Name) })
+	on("POST /user", func(ctx context.Context, in request) (any, error) {
+		return b.CreateUser(ctx, in.Name, in.DisplayName, in.Owner, in.Secret)
+	})
+	on("POST /signing-key", func(ctx context.Context, _ request) (any, error) {
+		id, err := b.RotateSigningKey(ctx)
+		return signingKey{id}, err
+	})
 	on("POST /audit/tail", func(ctx context.Context, in request) (any, error) {
 		return b.AuditTail(ctx, in.Filter, min(max(in.Lines, 1), maxTail))
 	})

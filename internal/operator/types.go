@@ -38,6 +38,33 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "REDACTED")
 // LogValue is Format for structured logs.
 func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
+// Identity is how a process speaks as a user-assigned identity.
+type Identity struct {
+	ResourceID string `json:"resourceId"`
+	ClientID   string `json:"clientId"`
+	ObjectID   string `json:"objectId"`
+	// Secret is the identity's own; it is printed to the operator who asked and
+	// to nobody else.
+	Secret string `json:"secret"`
+	// Proxy is HTTP_PROXY for the instance metadata endpoint, with the identity in it.
+	Proxy string `json:"proxy"`
+	// Endpoint and Header are IDENTITY_ENDPOINT and IDENTITY_HEADER.
+	Endpoint string `json:"endpoint"`
+	Header   string `json:"header"`
+}
+
+// Format keeps the secret out of logs and errors.
+func (Identity) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "REDACTED") }
+
+// LogValue is Format for structured logs.
+func (Identity) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// User is a person that was made.
+type User struct {
+	ObjectID string `json:"objectId"`
+	UPN      string `json:"userPrincipalName"`
+}
+
 // Errors of a Backend that callers decide on.
 var (
 	ErrSealed    = errors.New("the server is sealed")
@@ -55,6 +82,12 @@ type Backend interface {
 	Rekey(ctx context.Context, spec string, secret Secret) error
 	// Rotate makes a new data key and returns its number.
 	Rotate(ctx context.Context) (uint32, error)
+	// Identity tells how to speak as the user-assigned identity with this ARM id.
+	Identity(ctx context.Context, resourceID string) (Identity, error)
+	// CreateUser makes a person; with owner they own the subscription.
+	CreateUser(ctx context.Context, name, displayName string, owner bool, password Secret) (User, error)
+	// RotateSigningKey makes a new token signing key and returns its id.
+	RotateSigningKey(ctx context.Context) (string, error)
 	AuditTail(ctx context.Context, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify(ctx context.Context) (audit.Report, error)
 }

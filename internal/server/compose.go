@@ -79,6 +79,7 @@ type parts struct {
 	audit      *audit.Log
 	vault      *vault.Service
 	directory  *directory.Directory
+	access     *authz.Engine
 	// store and barrier are the instance's as long as it stays unsealed.
 	store   store.Store
 	barrier *barrier.Barrier
@@ -127,6 +128,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log, Audit: p.audit})
+	p.access = access
 	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: tokens, Log: log})
 	if err != nil {
 		return nil, err
