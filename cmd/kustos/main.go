@@ -23,6 +23,7 @@ func main() {
 	err := cli.Root(cli.Deps{
 		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, Tour: tour.Run, Drill: drill.Run,
 		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
+		Fsck: server.Fsck, Backup: server.Backup, Restore: server.Restore,
 		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
 	}).ExecuteContext(ctx)
 	stop()

@@ -26,6 +26,12 @@ type Deps struct {
 	// AuditTail and AuditVerify read the audit log of a folder that no server runs on.
 	AuditTail   func(ctx context.Context, cfg config.Config, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify func(ctx context.Context, cfg config.Config) (audit.Report, error)
+	// Fsck verifies a stopped folder and prints what it found; sound says that
+	// nothing is damaged. withoutSeal checks only what needs no key.
+	Fsck func(ctx context.Context, cfg config.Config, withoutSeal, asJSON bool, out io.Writer) (sound bool, err error)
+	// Backup copies a data folder to a new one, Restore puts it back.
+	Backup  func(ctx context.Context, dir, to string, out io.Writer) error
+	Restore func(ctx context.Context, from, dir string, out io.Writer) error
 	// Version is what `kustos version` prints.
 	Version Version
 }
@@ -48,7 +54,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newFsck(deps), newBackup(deps), newRestore(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
 	return root
 }
 

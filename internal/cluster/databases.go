@@ -147,6 +147,7 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 		t.drop()
 	}
 	db.journal.remove()
+	defer s.cfg.removing()()
 	if err := os.RemoveAll(s.extentDir(gone.ID)); err != nil {
 		s.log.Warn("files of a dropped database cannot be removed", "database", gone.ID, "error", err)
 	}

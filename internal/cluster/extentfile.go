@@ -195,6 +195,10 @@ func (s *session) decrypt(ctx context.Context, e catalog.Extent) (*os.File, int6
 // removeExtents deletes the files of extents that the catalogue names no more.
 // What a crash leaves is collected at the next start.
 func (s *session) removeExtents(extents []catalog.Extent) {
+	if len(extents) == 0 {
+		return
+	}
+	defer s.cfg.removing()()
 	for _, e := range extents {
 		s.cache.remove(e.ID)
 		if err := os.Remove(s.extentPath(e.DatabaseID, e.ID)); err != nil {
@@ -207,6 +211,7 @@ func (s *session) removeExtents(extents []catalog.Extent) {
 // the catalogue does not name, folders and log segments of dropped databases.
 // It runs before anything writes.
 func (s *session) collectOrphans(ctx context.Context) error {
+	defer s.cfg.removing()()
 	known := make(map[string]map[string]bool)
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		for id := range s.dbs {

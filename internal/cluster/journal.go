@@ -189,6 +189,7 @@ func (j *journal) prune() {
 }
 
 func (j *journal) tryPrune() error {
+	defer j.s.cfg.removing()()
 	positions := j.s.positions(j.database)
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -240,6 +241,7 @@ func (e *epoch) over(positions map[string]uint64) bool {
 // remove deletes the whole log: its database is no more.
 func (j *journal) remove() {
 	j.close()
+	defer j.s.cfg.removing()()
 	segments, err := wal.Segments(j.dir(), j.database)
 	if err == nil {
 		names := make([]string, len(segments))

@@ -165,6 +165,7 @@ func (t *table) swap(old []catalog.Extent, fresh *catalog.Extent) {
 // forget removes the files of extents that no query can see any more, once
 // those that saw them have opened them.
 func (s *session) forget(extents []catalog.Extent) {
+	defer s.cfg.removing()()
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	s.removeExtents(extents)

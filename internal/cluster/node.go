@@ -256,6 +256,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	delete(r.nodes, n.spec.ID)
 	r.mu.Unlock()
 	// A crash before this leaves files without an owner; Open removes them.
+	defer r.cfg.removing()()
 	if err := os.RemoveAll(r.dir(n.spec.ID)); err != nil {
 		r.cfg.Log.Error("files of a deleted cluster cannot be removed", "cluster", id, "error", err)
 	}

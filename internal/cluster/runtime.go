@@ -199,6 +199,7 @@ func (r *Runtime) dir(clusterID string) string {
 // removeStrangers deletes the folders of clusters that are no more: a crash
 // came between the end of a cluster in the store and the end of its files.
 func (r *Runtime) removeStrangers(records []record) error {
+	defer r.cfg.removing()()
 	known := make(map[string]bool, len(records))
 	for _, rec := range records {
 		known[rec.ID] = true

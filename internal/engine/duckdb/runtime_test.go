@@ -61,9 +61,15 @@ func openSite(t testing.TB, dir string) *site {
 
 func openSiteWith(t testing.TB, dir string, change func(*cluster.Config)) *site {
 	t.Helper()
+	return openSiteOver(t, dir, func(s store.Store) store.Store { return s }, change)
+}
+
+func openSiteOver(t testing.TB, dir string, wrap func(store.Store) store.Store, change func(*cluster.Config)) *site {
+	t.Helper()
 	ctx := context.Background()
 	st, err := sqlstore.Open(ctx, filepath.Join(dir, "state.db"))
 	must(t, err)
+	st = wrap(st)
 	platform, err := envelope.NewPlatform(ctx, st)
 	must(t, err)
 	s := &site{t: t, dir: dir, store: st, engine: &watched{Process: engine.Process{Stderr: os.Stderr, Log: slog.New(slog.DiscardHandler)}}}

@@ -1,0 +1,202 @@
+package fsck
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/envelope"
+	"github.com/kustos-io/kustos/internal/extent"
+	"github.com/kustos-io/kustos/internal/store"
+	"github.com/kustos-io/kustos/internal/store/sqlstore"
+	"github.com/kustos-io/kustos/internal/wal"
+)
+
+// Opener opens values of the state; barrier.Barrier does.
+type Opener interface {
+	Open(context string, sealed []byte) ([]byte, error)
+}
+
+// Config is what Contents needs.
+type Config struct {
+	Dir      string
+	Barrier  Opener
+	Store    store.Store // of the same folder, sealed
+	Wrappers envelope.KeyWrappers
+}
+
+// Buckets whose keys and values are compared with files.
+const (
+	extentBucket  = "catalog.extents"
+	clusterBucket = "envelope.clusters"
+)
+
+// catalogued is an extent that the catalogue names.
+type catalogued struct {
+	cluster, database, id string
+	size                  int64
+}
+
+// Contents checks what can be checked with the seal, and with the keys of
+// clusters that can be had.
+func Contents(ctx context.Context, cfg Config) (r Report, err error) {
+	var extents []catalogued
+	var clusters []string
+	problems, err := sqlstore.Check(ctx, filepath.Join(cfg.Dir, stateName), func(bucket, key string, sealed []byte) error {
+		r.Values++
+		plain, err := cfg.Barrier.Open(bucket+"\x00"+key, sealed)
+		if err != nil {
+			r.problem(stateName, "value %s/%s: %v", bucket, key, err)
+			return nil
+		}
+		switch parts := strings.Split(key, "/"); {
+		case bucket == clusterBucket:
+			clusters = append(clusters, key)
+		case bucket == extentBucket && len(parts) == 4:
+			var record struct{ FileSize int64 }
+			if err := json.Unmarshal(plain, &record); err != nil {
+				r.problem(stateName, "value %s/%s is not a record of an extent", bucket, key)
+				return nil
+			}
+			extents = append(extents, catalogued{parts[0], parts[1], parts[3], record.FileSize})
+		}
+		return nil
+	})
+	for _, p := range problems {
+		r.problem(stateName, "%s", p)
+	}
+	if err != nil {
+		r.problem(stateName, "%v", err)
+		return r, ctx.Err()
+	}
+	r.compare(cfg.Dir, extents)
+	for _, id := range clusters {
+		if err := r.cluster(ctx, cfg, id, extents); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (e catalogued) path() string {
+	return filepath.Join("clusters", e.cluster, "extents", e.database, e.id+extentSuffix)
+}
+
+// compare looks for files that are missing, of another size, or named by nobody.
+func (r *Report) compare(dir string, extents []catalogued) {
+	named := make(map[string]bool)
+	for _, e := range extents {
+		named[e.path()] = true
+		info, err := os.Stat(filepath.Join(dir, e.path()))
+		switch {
+		case err != nil:
+			r.problem(e.path(), "the catalogue names it: %v", err)
+		case info.Size() != e.size:
+			r.problem(e.path(), "it has %d bytes, the catalogue says %d", info.Size(), e.size)
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "clusters", "*", "extents", "*", "*"+extentSuffix)) // the pattern is a good one
+	for _, f := range files {
+		if rel, err := filepath.Rel(dir, f); err == nil && !named[rel] {
+			r.note("%s is named by no catalogue; a crash may have left it, the next start removes it", rel)
+		}
+	}
+}
+
+// cluster verifies the files of one cluster when its key can be had.
+func (r *Report) cluster(ctx context.Context, cfg Config, id string, extents []catalogued) error {
+	ring, err := envelope.New(envelope.Config{ClusterID: id, Store: cfg.Store, Wrappers: cfg.Wrappers})
+	if err != nil {
+		return fmt.Errorf("fsck: cluster %s: %w", id, err)
+	}
+	wrapped, err := ring.Wrapped(ctx)
+	if err != nil {
+		r.problem(stateName, "key of cluster %s: %v", id, err)
+		return nil
+	}
+	if err := ring.Unlock(ctx); err != nil {
+		if wrapped.KEK.Kind == envelope.KindCustomer {
+			r.note("cluster %s: its key lies in %s and is not asked for here; rows and log were not verified", id, wrapped.KEK.VaultURI)
+		} else {
+			r.problem(stateName, "key of cluster %s: %v", id, err)
+		}
+		return nil
+	}
+	defer ring.Lock()
+	for _, e := range extents {
+		if e.cluster != id {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := verifyExtent(ctx, cfg.Dir, ring, e); err == nil {
+			r.VerifiedExtents++
+		} else if !errors.Is(err, os.ErrNotExist) { // reported already
+			r.problem(e.path(), "%v", err)
+		}
+	}
+	return r.log(ctx, cfg.Dir, ring, id)
+}
+
+func verifyExtent(ctx context.Context, dir string, ring *envelope.Keyring, e catalogued) error {
+	f, err := os.Open(filepath.Join(dir, e.path()))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	file, err := extent.Open(f, info.Size())
+	if err != nil {
+		return err
+	}
+	object := envelope.Object{DatabaseID: e.database, Kind: envelope.Extent, ID: e.id}
+	dek, err := ring.UnwrapDEK(object, file.Info().KeyVersion, file.Info().WrappedDEK)
+	if err != nil {
+		return err
+	}
+	defer dek.Wipe()
+	return file.Verify(ctx, dek)
+}
+
+// log replays the log of every database without using the records.
+func (r *Report) log(ctx context.Context, dir string, ring *envelope.Keyring, id string) error {
+	rel := filepath.Join("clusters", id, "wal")
+	all, err := wal.Segments(filepath.Join(dir, rel), "")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		r.problem(rel, "%v", err)
+		return nil
+	}
+	var databases []string
+	for _, s := range all {
+		if !slices.Contains(databases, s.DatabaseID) {
+			databases = append(databases, s.DatabaseID)
+		}
+	}
+	for _, db := range databases {
+		segments := slices.DeleteFunc(slices.Clone(all), func(s wal.Segment) bool { return s.DatabaseID != db })
+		results, err := wal.Recover(ctx, segments, ring, func(wal.Segment, []byte) error { return nil })
+		r.VerifiedSegments += len(results)
+		for i, result := range results {
+			if result.TornAt >= 0 {
+				r.note("%s: a write at offset %d was cut short by a crash; nothing of it was acknowledged", segments[i].ID, result.TornAt)
+			}
+		}
+		if errors.Is(err, envelope.ErrNotFound) {
+			r.note("log of database %s: its key is gone with it; the next start removes the log", db)
+		} else if err != nil {
+			r.problem(rel, "%v", err)
+		}
+	}
+	return ctx.Err()
+}
