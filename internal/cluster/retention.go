@@ -20,12 +20,15 @@ import (
 func (s *session) maintain() {
 	tick := time.NewTicker(s.cfg.MaintainInterval)
 	defer tick.Stop()
+	advanced := s.cfg.Advanced()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-advanced:
 		case <-tick.C:
 		}
+		advanced = s.cfg.Advanced() // before retention is looked at
 		s.reportMaintenance(s.maintainOnce(s.ctx))
 	}
 }
