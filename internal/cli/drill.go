@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -13,7 +14,10 @@ type DrillOptions struct {
 	Binary     string // this executable
 	Product    string // its version
 	JSON, HTML string // files of the report; "" for none
-	Out        io.Writer
+	// ProbeInterval is how often keys are probed; NoVaultHints leaves denial to it alone.
+	ProbeInterval time.Duration
+	NoVaultHints  bool
+	Out           io.Writer
 }
 
 func newDrill(deps Deps) *cobra.Command {
@@ -36,5 +40,7 @@ func newDrill(deps Deps) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&opts.JSON, "json", "", "write the report to this file as JSON")
 	cmd.Flags().StringVar(&opts.HTML, "html", "", "write the report to this file as a self-contained page")
+	cmd.Flags().DurationVar(&opts.ProbeInterval, "key-probe-interval", 500*time.Millisecond, "how often keys are probed; a server's default is 20s")
+	cmd.Flags().BoolVar(&opts.NoVaultHints, "no-vault-hints", false, "vaults do not ask for a probe at once after a change; the interval alone notices it")
 	return cmd
 }

@@ -26,6 +26,7 @@ func renderHTML(r *Report) ([]byte, error) {
 		"draw":    draw,
 		"seconds": func(m Millis) string { return fmt.Sprintf("%.3f", time.Duration(m).Seconds()) },
 		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"mode":    (*Report).mode,
 		"next":    func(i int) int { return i + 1 },
 		"share":   func(m Measure) float64 { return min(100*float64(m.Took)/float64(m.Bound), 100) },
 	}).Parse(page)

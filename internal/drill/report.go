@@ -10,9 +10,18 @@ type Report struct {
 	Product  string    `json:"product"`
 	Started  time.Time `json:"started"`
 	Took     Millis    `json:"tookMs"`
+	Hints    bool      `json:"vaultHints"` // vaults ask for a probe after a change
 	Interval Millis    `json:"probeIntervalMs"`
 	Passed   bool      `json:"passed"`
 	Drills   []*Result `json:"drills"`
+}
+
+// mode says what makes a probe besides the interval.
+func (r *Report) mode() string {
+	if r.Hints {
+		return "and at once when a vault hints at a change"
+	}
+	return "without hints of the vaults"
 }
 
 // Millis is a duration that JSON holds in milliseconds.

@@ -50,10 +50,13 @@ type scene struct {
 	answer   string
 }
 
-// newScene starts a server below root, with the key probed every interval.
-func newScene(ctx context.Context, binary, root string, interval time.Duration, r *Result) (*scene, error) {
-	inst := client.NewInstance(binary, root, "--key-probe-interval", interval.String(), "--control", "127.0.0.1:0", "--clock", "manual")
-	s := &scene{inst: inst, result: r, interval: interval, cluster: cluster, began: time.Now()}
+// newScene starts a server below root.
+func newScene(ctx context.Context, opts cli.DrillOptions, root string, r *Result) (*scene, error) {
+	inst := client.NewInstance(opts.Binary, root, "--key-probe-interval", opts.ProbeInterval.String(), "--control", "127.0.0.1:0", "--clock", "manual")
+	if opts.NoVaultHints {
+		inst.Args = append(inst.Args, "--no-vault-hints")
+	}
+	s := &scene{inst: inst, result: r, interval: opts.ProbeInterval, cluster: cluster, began: time.Now()}
 	az, _, err := inst.Start(ctx)
 	s.az = az
 	return s, err

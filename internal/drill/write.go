@@ -47,7 +47,7 @@ func printSummary(out io.Writer, r *Report) error {
 			passed++
 		}
 	}
-	_, err := fmt.Fprintf(out, "%d of %d drills passed in %.1f s; keys were probed every %s\n", passed, len(r.Drills), time.Duration(r.Took).Seconds(), r.Interval)
+	_, err := fmt.Fprintf(out, "%d of %d drills passed in %.1f s; keys were probed every %s, %s\n", passed, len(r.Drills), time.Duration(r.Took).Seconds(), r.Interval, r.mode())
 	return err
 }
 
