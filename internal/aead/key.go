@@ -32,9 +32,9 @@ const redacted = "REDACTED"
 // Key is an AES-256 key. Copies share the same bytes, so that one Wipe wipes
 // them all; the zero Key holds nothing. It is safe for concurrent use.
 //
-// Wipe zeroes the bytes and drops the cipher made from them; the expanded key
-// inside the standard library's cipher cannot be zeroed from here and lives
-// until it is collected.
+// Wipe zeroes the bytes and the expanded key inside the standard library's
+// cipher; the latter not when GCM gave the cipher out, because whoever has it
+// may be using it: then it lives until it is collected.
 type Key struct{ state *keyState }
 
 // keyState: fmt cannot call methods of unexported fields, and with a wrong verb
@@ -43,6 +43,7 @@ type keyState struct {
 	mu    sync.RWMutex
 	bytes *[KeySize]byte
 	gcm   cipher.AEAD // nil once wiped
+	lent  bool        // GCM gave it out: it may be in use after Wipe
 }
 
 // NewKey makes a random key.
@@ -69,6 +70,7 @@ func KeyFrom(b []byte) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("make cipher: %w", err)
 	}
+	defer scrub(block) // NewGCM copies it
 	if s.gcm, err = cipher.NewGCM(block); err != nil {
 		return Key{}, fmt.Errorf("make cipher: %w", err)
 	}
@@ -83,11 +85,30 @@ func (k Key) Wipe() {
 	k.state.mu.Lock()
 	defer k.state.mu.Unlock()
 	clear(k.state.bytes[:])
+	if k.state.gcm != nil && !k.state.lent {
+		scrub(k.state.gcm)
+	}
 	k.state.gcm = nil
 }
 
 // Wiped reports whether the key can no longer be used.
-func (k Key) Wiped() bool { _, err := k.GCM(); return err != nil }
+func (k Key) Wiped() bool {
+	return k.use(func(cipher.AEAD) error { return nil }) != nil
+}
+
+// use runs fn with the cipher. Wipe waits for it: the expanded key must not be
+// zeroed under somebody who encrypts with it.
+func (k Key) use(fn func(cipher.AEAD) error) error {
+	if k.state == nil {
+		return ErrWiped
+	}
+	k.state.mu.RLock()
+	defer k.state.mu.RUnlock()
+	if k.state.gcm == nil {
+		return ErrWiped
+	}
+	return fn(k.state.gcm)
+}
 
 // GCM is the cipher with 12-byte nonces and 16-byte tags, for callers that
 // count nonces themselves. Whoever holds it can use it after Wipe.
@@ -95,11 +116,12 @@ func (k Key) GCM() (cipher.AEAD, error) {
 	if k.state == nil {
 		return nil, ErrWiped
 	}
-	k.state.mu.RLock()
-	defer k.state.mu.RUnlock()
+	k.state.mu.Lock()
+	defer k.state.mu.Unlock()
 	if k.state.gcm == nil {
 		return nil, ErrWiped
 	}
+	k.state.lent = true
 	return k.state.gcm, nil
 }
 
@@ -129,30 +151,28 @@ func (k Key) Equal(other []byte) bool {
 // Seal encrypts plaintext bound to aad: nonce | ciphertext | tag, Overhead
 // bytes longer than plaintext. With random nonces one key must seal fewer than
 // 2^32 values.
-func (k Key) Seal(aad, plaintext []byte) ([]byte, error) {
-	gcm, err := k.GCM()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, NonceSize, len(plaintext)+Overhead)
-	_, _ = rand.Read(out)
-	return gcm.Seal(out, out, plaintext, aad), nil
+func (k Key) Seal(aad, plaintext []byte) (out []byte, err error) {
+	err = k.use(func(gcm cipher.AEAD) error {
+		out = make([]byte, NonceSize, len(plaintext)+Overhead)
+		_, _ = rand.Read(out)
+		out = gcm.Seal(out, out, plaintext, aad)
+		return nil
+	})
+	return out, err
 }
 
 // Open reverses Seal; ErrAuthentication when a bit, the aad or the key differs.
-func (k Key) Open(aad, sealed []byte) ([]byte, error) {
-	gcm, err := k.GCM()
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) < Overhead {
-		return nil, fmt.Errorf("%w: %d bytes are too few", ErrAuthentication, len(sealed))
-	}
-	plaintext, err := gcm.Open(nil, sealed[:NonceSize], sealed[NonceSize:], aad)
-	if err != nil {
-		return nil, ErrAuthentication
-	}
-	return plaintext, nil
+func (k Key) Open(aad, sealed []byte) (plaintext []byte, err error) {
+	err = k.use(func(gcm cipher.AEAD) (err error) {
+		if len(sealed) < Overhead {
+			return fmt.Errorf("%w: %d bytes are too few", ErrAuthentication, len(sealed))
+		}
+		if plaintext, err = gcm.Open(nil, sealed[:NonceSize], sealed[NonceSize:], aad); err != nil {
+			return ErrAuthentication
+		}
+		return nil
+	})
+	return plaintext, err
 }
 
 // String is REDACTED.

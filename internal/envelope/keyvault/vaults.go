@@ -133,9 +133,16 @@ type transport struct{ client *http.Client }
 const maxAnswer = 1 << 20
 
 func (t transport) Do(r *http.Request) (*http.Response, error) {
+	c, _ := r.Context().Value(carriedKey{}).(*carried)
+	if c != nil && c.send != nil && r.Method == http.MethodPost && r.ContentLength > 0 {
+		c.load(r)
+	}
 	res, err := t.client.Do(r)
 	if err != nil {
 		return nil, err
+	}
+	if c != nil && c.send == nil && res.StatusCode == http.StatusOK {
+		return res, c.unload(res)
 	}
 	res.Body = struct {
 		io.Reader

@@ -37,7 +37,8 @@ func (w *wrapper) Wrap(ctx context.Context, key []byte) (envelope.Wrapped, error
 	if err != nil {
 		return envelope.Wrapped{}, err
 	}
-	res, err := client.WrapKey(ctx, w.kek.KeyName, w.kek.KeyVersion, azkeys.KeyOperationParameters{Algorithm: to.Ptr(algorithm), Value: key}, nil)
+	ctx = withCarried(ctx, &carried{send: key})
+	res, err := client.WrapKey(ctx, w.kek.KeyName, w.kek.KeyVersion, azkeys.KeyOperationParameters{Algorithm: to.Ptr(algorithm), Value: placeholder(key)}, nil)
 	if err != nil {
 		return envelope.Wrapped{}, w.vaults.refusal("wrapKey", w.kek, w.kek.KeyVersion, err)
 	}
@@ -74,15 +75,23 @@ func (w *wrapper) Unwrap(ctx context.Context, wrapped envelope.Wrapped) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	c := &carried{}
+	ctx = withCarried(ctx, c)
 	res, err := client.UnwrapKey(ctx, w.kek.KeyName, wrapped.KeyVersion, azkeys.KeyOperationParameters{Algorithm: to.Ptr(algorithm), Value: wrapped.Ciphertext}, nil)
 	if err != nil {
+		clear(c.got)
 		return nil, w.vaults.refusal("unwrapKey", w.kek, wrapped.KeyVersion, err)
 	}
 	if len(res.Result) == 0 {
 		return nil, errors.New("the vault answered unwrapKey without a result")
 	}
 	if _, err := versionOf(res.KID, wrapped.KeyVersion); err != nil {
+		clear(c.got)
+		clear(res.Result)
 		return nil, fmt.Errorf("%w: %w", envelope.ErrUnavailable, err) // a confused answer is no refusal
+	}
+	if c.got != nil {
+		return c.got, nil
 	}
 	return res.Result, nil
 }
