@@ -179,6 +179,9 @@ func (n *node) suspend(cause error) {
 	n.moveKey(envelope.KeyRefused, cause)
 	n.setPhase(Suspended, cause)
 	n.end(suspended(cause), false)
+	if n.r.cfg.Forget != nil {
+		n.r.cfg.Forget()
+	}
 	n.moveKey(envelope.KeyWiped, nil)
 }
 

@@ -64,6 +64,9 @@ type Config struct {
 	// OnKey hears of every change of a key's state, in order for each cluster,
 	// with what caused it or nil. The same rules hold. nil = nobody listens.
 	OnKey func(c Spec, from, to envelope.KeyState, cause error)
+	// Forget is called when the keys and the plaintext of a cluster have been
+	// wiped; it makes what the process has let go of unreadable too. nil does nothing.
+	Forget func()
 }
 
 // SealPolicy says when a table's buffer is sealed: at the first limit it reaches.

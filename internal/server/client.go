@@ -26,6 +26,9 @@ func (s *Server) Client(extra []string) *http.Client {
 	}
 	outside := &http.Transport{IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	s.mu.Lock()
+	s.clients = append(s.clients, own, outside)
+	s.mu.Unlock()
 	allowed := map[string]bool{}
 	for _, h := range extra {
 		allowed[h] = true
@@ -50,3 +53,13 @@ func (s *Server) Client(extra []string) *http.Client {
 type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// forgetConnections closes the idle connections of our own clients, in whose
+// buffers the last answers lie.
+func (s *Server) forgetConnections() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.clients {
+		t.CloseIdleConnections()
+	}
+}

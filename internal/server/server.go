@@ -39,9 +39,11 @@ type Server struct {
 	proxy, direct net.Listener
 	tunnels       *tunnelListener
 	outer, inner  *http.Server
+	connections   connections // of inner
 
 	mu       sync.Mutex
 	clusters map[string]*clusterListener // by cluster host name
+	clients  []*http.Transport           // of Client
 }
 
 // Listen opens the two listeners, so that their addresses are known before
@@ -59,6 +61,8 @@ func Listen(opts Options) (*Server, error) {
 	}
 	s.outer = s.httpServer(http.HandlerFunc(s.proxyHandler))
 	s.inner = s.httpServer(http.HandlerFunc(s.router))
+	s.connections.known = map[net.Conn]*connUse{}
+	s.connections.watch(s.inner)
 	return s, nil
 }
 
