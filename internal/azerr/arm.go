@@ -258,3 +258,49 @@ func TooManyFederatedCredentials(limit int) *Error {
 func PreconditionFailed(header, value, id string) *Error {
 	return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Message: fmt.Sprintf("The condition '%s: %s' is not met by the resource '%s'.", header, value, id)}
 }
+
+// ResourceMoveNotSupported: resources of the type stay in their group.
+func ResourceMoveNotSupported(typ string) *Error {
+	return conflict("ResourceMoveNotSupported", fmt.Sprintf("Resource move is not supported for resource types '%s'.", typ))
+}
+
+// ResourceMoveValidationFailed: one detail per resource that cannot be moved;
+// none of them is.
+func ResourceMoveValidationFailed(details []*Error) *Error {
+	e := conflict("ResourceMoveProviderValidationFailed", "Resource move validation failed. Please see details. Diagnostic information: none of the resources was moved.")
+	e.Details = details
+	return e
+}
+
+// InvalidMove: the request itself; why names the member.
+func InvalidMove(why string) *Error {
+	return bad("InvalidResourceMoveRequest", why)
+}
+
+// MoveTargetExists: the target group has a resource of that id.
+func MoveTargetExists(id string) *Error {
+	return conflict("ResourceMoveTargetExists", fmt.Sprintf("The resource '%s' exists already in the target resource group.", id))
+}
+
+// TagNameNotFound: a value was to be predefined for a name that is not.
+func TagNameNotFound(name string) *Error {
+	return missing("TagNotFound", fmt.Sprintf("The tag name '%s' could not be found.", name))
+}
+
+// TagInUse: a predefined tag that something has cannot be forgotten.
+func TagInUse(name string) *Error {
+	return conflict("TagInUse", fmt.Sprintf("The tag '%s' is in use by resources or resource groups and cannot be deleted.", name))
+}
+
+// ExportTemplateCompletedWithErrors stands beside the template; one detail per
+// resource that is not in it.
+func ExportTemplateCompletedWithErrors(details []*Error) *Error {
+	e := bad("ExportTemplateCompletedWithErrors", "Export template operation completed with errors. Some resources were not exported. Please see details for more information.")
+	e.Details = details
+	return e
+}
+
+// ExportTemplateProviderError: why a resource is not in an exported template.
+func ExportTemplateProviderError(typ, why string) *Error {
+	return bad("ExportTemplateProviderError", fmt.Sprintf("Could not get resources of the type '%s': %s. Resources of this type will not be exported.", typ, strings.TrimSuffix(why, ".")))
+}

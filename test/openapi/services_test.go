@@ -131,6 +131,12 @@ func (r *recorder) clusters() {
 		}
 	}
 	const q = "?api-version=2023-08-15"
+	a := r.call("POST", r.group()+"/exportTemplate?api-version=2022-09-01", `{"resources":["*"],"options":"SkipAllParameterization"}`, 200)
+	for _, want := range []string{`"name":"openapi1"`, `"name":"openapi1/db1"`, `"kind":"ReadWrite"`} {
+		if !strings.Contains(string(a.Body), want) || strings.Contains(string(a.Body), `"error"`) {
+			r.t.Errorf("export of a cluster: no %s in %s", want, a.Body)
+		}
+	}
 	r.ended(r.call("POST", first+"/stop"+q, nil, 200, 202))
 	r.ended(r.call("POST", first+"/start"+q, nil, 200, 202))
 	r.ended(r.call("DELETE", first+"/databases/db1"+q, nil, 200, 202))

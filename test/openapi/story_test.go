@@ -130,6 +130,7 @@ func TestAnswers(t *testing.T) {
 	r.identities()
 	r.vaults()
 	r.clusters()
+	r.moves()
 	r.end()
 
 	var lines []string
@@ -186,6 +187,11 @@ func (r *recorder) scopes() {
 		r.call("GET", s+"/resourcegroups"+q+"&$top=1", nil, 200)
 		r.call("GET", s+"/resources"+q+"&$expand=createdTime,changedTime,provisioningState", nil, 200)
 		r.call("GET", r.group()+"/resources"+q, nil, 200)
+		r.call("PUT", s+"/tagNames/env"+q, nil, 200, 201)
+		r.call("PUT", s+"/tagNames/env/tagValues/prod"+q, nil, 200, 201)
+		r.call("GET", s+"/tagNames"+q, nil, 200)
+		r.call("DELETE", s+"/tagNames/env/tagValues/prod"+q, nil, 200)
+		r.call("DELETE", s+"/tagNames/env"+q, nil, 200)
 		tags := r.group() + "/providers/Microsoft.Resources/tags/default" + q
 		r.call("PUT", tags, `{"properties":{"tags":{"a":"1"}}}`, 200)
 		r.call("PATCH", tags, `{"operation":"Merge","properties":{"tags":{"b":"1"}}}`, 200)
@@ -323,6 +329,28 @@ func (r *recorder) identities() {
 		}
 		r.call("GET", list+"/none"+q, nil, 404)
 	}
+}
+
+// moves takes a vault to another group and back, and exports what is there.
+func (r *recorder) moves() {
+	const vaults = "/providers/Microsoft.KeyVault/vaults/openapimove"
+	body := `{"location":"westeurope","properties":{"tenantId":"` + r.c.Conn.TenantID + `","sku":{"family":"A","name":"standard"},"accessPolicies":[{"tenantId":"` + r.c.Conn.TenantID +
+		`","objectId":"` + r.me() + `","permissions":{"keys":["create","get"]}}]}}`
+	r.call("PUT", r.group()+vaults+"?api-version=2022-07-01", body, 200, 201)
+	r.vault("openapimove", "POST", "/keys/k/create?api-version=7.4", `{"kty":"RSA"}`, 200)
+	other := r.sub() + "/resourceGroups/rg2"
+	for _, v := range []string{"2019-10-01", "2021-04-01", "2022-09-01", "2024-07-01"} {
+		q := "?api-version=" + v
+		r.call("PUT", other+q, `{"location":"westeurope"}`, 200, 201)
+		r.call("POST", r.group()+"/exportTemplate"+q, `{"resources":["*"]}`, 200)
+		r.ended(r.call("POST", r.group()+"/validateMoveResources"+q, `{"resources":["`+r.group()+vaults+`"],"targetResourceGroup":"`+other+`"}`, 202))
+		r.ended(r.call("POST", r.group()+"/moveResources"+q, `{"resources":["`+r.group()+vaults+`"],"targetResourceGroup":"`+other+`"}`, 202))
+		r.call("GET", r.group()+vaults+"?api-version=2022-07-01", nil, 404)
+		r.call("GET", other+vaults+"?api-version=2022-07-01", nil, 200)
+		r.vault("openapimove", "GET", "/keys/k?api-version=7.4", nil, 200) // its address, policies and keys have not moved
+		r.ended(r.call("POST", other+"/moveResources"+q, `{"resources":["`+other+vaults+`"],"targetResourceGroup":"`+r.group()+`"}`, 202))
+	}
+	r.ended(r.call("DELETE", other+"?api-version=2021-04-01", nil, 202))
 }
 
 // end takes everything away again.

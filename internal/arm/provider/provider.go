@@ -8,6 +8,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/internal/store"
 )
 
 // Provider serves the resource types of one namespace. It must be safe for
@@ -31,6 +32,18 @@ type Provider interface {
 // made; deployments and validate call it. It must change nothing.
 type Preflighter interface {
 	Preflight(ctx context.Context, req *Request) error
+}
+
+// Mover is implemented by providers whose top-level resources can be given
+// another resource group or subscription. The resources of others are refused
+// by name.
+type Mover interface {
+	// CheckMove says why a resource cannot move; it must change nothing.
+	CheckMove(ctx context.Context, from, to ids.ID) error
+	// Move rewrites everything that is kept about from, and about what is below
+	// it, inside the caller's transaction, in which all resources of a request
+	// move or none does.
+	Move(ctx context.Context, tx store.Tx, from, to ids.ID) error
 }
 
 // AnyTyped is implemented by providers that serve types they do not list.

@@ -30,23 +30,31 @@ func ParseTags(value json.RawMessage) (map[string]string, error) {
 	}
 	seen := map[string]bool{}
 	for name, v := range tags {
-		why := ""
-		switch lower := strings.ToLower(name); {
-		case name == "":
-			why = "the name is empty"
-		case len([]rune(name)) > maxTagName:
-			why = fmt.Sprintf("the name is longer than %d characters", maxTagName)
-		case strings.ContainsAny(name, `<>%&\?/`) && !strings.HasPrefix(lower, "hidden-link:"):
-			why = `the name may not contain any of <>%&\?/`
-		case len([]rune(v)) > maxTagValue:
-			why = fmt.Sprintf("the value is longer than %d characters", maxTagValue)
-		case seen[lower]:
-			why = "the name occurs twice, and names are compared without case"
+		if err := CheckTag(name, v); err != nil {
+			return nil, err
 		}
-		if why != "" {
-			return nil, azerr.InvalidTag(name, why)
+		if seen[strings.ToLower(name)] {
+			return nil, azerr.InvalidTag(name, "the name occurs twice, and names are compared without case")
 		}
 		seen[strings.ToLower(name)] = true
 	}
 	return tags, nil
+}
+
+// CheckTag checks the rules of one tag.
+func CheckTag(name, value string) error {
+	why := ""
+	switch {
+	case name == "":
+		why = "the name is empty"
+	case len([]rune(name)) > maxTagName:
+		why = fmt.Sprintf("the name is longer than %d characters", maxTagName)
+	case strings.ContainsAny(name, `<>%&\?/`) && !strings.HasPrefix(strings.ToLower(name), "hidden-link:"):
+		why = `the name may not contain any of <>%&\?/`
+	case len([]rune(value)) > maxTagValue:
+		why = fmt.Sprintf("the value is longer than %d characters", maxTagValue)
+	default:
+		return nil
+	}
+	return azerr.InvalidTag(name, why)
 }

@@ -63,7 +63,7 @@ func TestGroups(t *testing.T) {
 	if a := h.do(t, "GET", sub+"/resourceGroups"+v+"&$filter=name eq 'a'", ""); a.code() != "InvalidFilterInQueryString" {
 		t.Errorf("filter by name: %s", a.body)
 	}
-	for _, action := range []string{"moveResources", "exportTemplate"} {
+	for _, action := range []string{"invent"} {
 		if a := h.do(t, "POST", at+"rg1/"+action+v, `{}`); a.code() != "OperationNotSupported" || !strings.Contains(a.body, action) {
 			t.Errorf("%s: %d %s", action, a.status, a.body)
 		}

@@ -90,6 +90,8 @@ func (p *Provider) operationResult(ctx context.Context, req *provider.Request) (
 		return nil, err
 	case op.Error != nil:
 		return nil, op.Error
+	case op.Done() && op.Kind != deleteGroupKind:
+		return &provider.Response{Status: http.StatusNoContent}, nil
 	case op.Done():
 		return &provider.Response{Status: http.StatusOK}, nil
 	}

@@ -63,6 +63,8 @@ func New(cfg Config) *Provider {
 	}
 	p := &Provider{cfg}
 	cfg.Operations.Handle(deleteGroupKind, p.runGroupDeletion)
+	cfg.Operations.Handle(moveKind, p.runMove)
+	cfg.Operations.Handle(validateMoveKind, p.runValidateMove)
 	return p
 }
 
@@ -82,11 +84,11 @@ func versions() []string {
 // here for the registration document.
 func (p *Provider) Types() []provider.ResourceType {
 	names := []string{"tenants", "providers", "subscriptions", "subscriptions/locations", "subscriptions/providers", "subscriptions/resources",
-		"subscriptions/operationresults", "subscriptions/resourceGroups", "subscriptions/resourceGroups/resources", "tags",
+		"subscriptions/operationresults", "subscriptions/resourceGroups", "subscriptions/resourceGroups/resources", "subscriptions/tagNames", "subscriptions/tagNames/tagValues", "tags",
 		"deployments", "deployments/operations"}
 	types := make([]provider.ResourceType, len(names))
 	for i, n := range names {
-		types[i] = provider.ResourceType{Type: n, APIVersions: versions()}
+		types[i] = provider.ResourceType{Type: n, APIVersions: versions(), NoBody: strings.HasPrefix(n, "subscriptions/tagNames")}
 		if n == "subscriptions/resourceGroups" {
 			types[i].Capabilities = "SupportsTags, SupportsLocation"
 			types[i].Locations = displayNames()
@@ -136,6 +138,18 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 		return p.patchGroup(ctx, req)
 	case "DELETE subscriptions/resourcegroups":
 		return p.deleteGroup(ctx, req)
+	case "POST subscriptions/resourcegroups moveresources":
+		return p.moveResources(ctx, req, moveKind)
+	case "POST subscriptions/resourcegroups validatemoveresources":
+		return p.moveResources(ctx, req, validateMoveKind)
+	case "POST subscriptions/resourcegroups exporttemplate":
+		return p.exportTemplate(ctx, req)
+	case "GET subscriptions/tagnames/":
+		return p.listTagNames(ctx, req)
+	case "PUT subscriptions/tagnames", "PUT subscriptions/tagnames/tagvalues":
+		return p.putTagName(ctx, req)
+	case "DELETE subscriptions/tagnames", "DELETE subscriptions/tagnames/tagvalues":
+		return p.deleteTagName(ctx, req)
 	case "GET subscriptions/operationresults":
 		return p.operationResult(ctx, req)
 	case "GET subscriptions/resources/", "GET subscriptions/resourcegroups/resources/":
