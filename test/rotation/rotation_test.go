@@ -73,7 +73,6 @@ func rotate(t *testing.T, n int) {
 		t.Fatal(err)
 	}
 	change(t, c)
-	harness.Command(t, c, uri, "db", ".create table T (Id:long)")
 	fill(t, c, uri, n)
 	before := files(t, inst.DataDir())
 	if len(before) != n {
@@ -86,9 +85,11 @@ func rotate(t *testing.T, n int) {
 	if d := cmp.Diff(before, files(t, inst.DataDir())); d != "" {
 		t.Error("a rotation touched data files:", d)
 	}
-	rows, err := c.Query(ctx, uri, "db", "T | count")
-	if err != nil || fmt.Sprint(rows) != fmt.Sprintf("[[%d]]", n) {
-		t.Errorf("%v, %v", rows, err)
+	for table, want := range tables(n) {
+		rows, err := c.Query(ctx, uri, "db", table+" | count")
+		if err != nil || fmt.Sprint(rows) != fmt.Sprintf("[[%d]]", want) {
+			t.Errorf("%s: %v, not %d, %v", table, rows, want, err)
+		}
 	}
 	slices.Sort(took)
 	t.Logf("%d extents: rotation %s, median of %d, %s to %s", n, took[len(took)/2].Round(time.Millisecond), len(took), took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
@@ -116,14 +117,31 @@ func change(t *testing.T, c *client.Client) time.Duration {
 	return time.Since(began)
 }
 
+// perTable is the most extents of one table.
+const perTable = 500
+
+func table(i int) string { return fmt.Sprintf("T%d", i/perTable) }
+
+// tables are the tables with their rows.
+func tables(n int) map[string]int {
+	out := map[string]int{}
+	for i := range n {
+		out[table(i)]++
+	}
+	return out
+}
+
 // fill makes n extents of one row each.
 func fill(t *testing.T, c *client.Client, uri string, n int) {
 	t.Helper()
+	for name := range tables(n) {
+		harness.Command(t, c, uri, "db", ".create table "+name+" (Id:long)")
+	}
 	for done := 0; done < n; done += apart {
 		group, ctx := errgroup.WithContext(t.Context())
 		for i := done; i < min(done+apart, n); i++ {
 			group.Go(func() error {
-				_, err := c.Query(ctx, uri, "db", fmt.Sprintf(".set-or-append T <| print Id=%d", i))
+				_, err := c.Query(ctx, uri, "db", fmt.Sprintf(".set-or-append %s <| print Id=%d", table(i), i))
 				return err
 			})
 		}
