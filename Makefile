@@ -27,6 +27,7 @@ tour: build ## build, and run the whole story on a fresh temporary instance
 test: build test-go test-engine test-clients ## run every test
 
 test-go:
+	@./scripts/softhsm
 	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v '/internal/engine/duckdb')
 
 test-engine:
