@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/barrier/passphrase"
 )
@@ -133,7 +135,12 @@ func TestRead(t *testing.T) {
 	}
 	fmt.Fprintln(w, words)
 	w.Close()
-	if got, err := passphrase.Read(passphrase.Source{FD: int(r.Fd())}); err != nil || string(got) != words {
+	defer r.Close()
+	fd, err := unix.Dup(int(r.Fd())) // Read closes what it is given
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := passphrase.Read(passphrase.Source{FD: fd}); err != nil || string(got) != words {
 		t.Errorf("descriptor: %q %v", got, err)
 	}
 	if _, err := passphrase.New([]byte("short"), passphrase.DefaultParams()); err == nil {
