@@ -32,6 +32,8 @@ type Deps struct {
 	// Backup copies a data folder to a new one, Restore puts it back.
 	Backup  func(ctx context.Context, dir, to string, out io.Writer) error
 	Restore func(ctx context.Context, from, dir string, out io.Writer) error
+	// Manager makes a client of the server that wrote a connection file.
+	Manager func(c Connection) (Manager, error)
 	// Version is what `kustos version` prints.
 	Version Version
 }
@@ -54,7 +56,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newFsck(deps), newBackup(deps), newRestore(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newFsck(deps), newBackup(deps), newRestore(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps), newTenant(deps), newSubscription(deps))
 	return root
 }
 

@@ -187,6 +187,11 @@ func (c *Client) ARM(ctx context.Context, method, path, api string, body, out an
 			}
 		}
 	}
+	if location := a.Header.Get("Location"); a.Status == http.StatusAccepted && a.Header.Get("Azure-AsyncOperation") == "" && location != "" {
+		if a, err = c.waitLocation(ctx, location); err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+	}
 	if out == nil {
 		return nil
 	}
@@ -223,6 +228,28 @@ func (c *Client) wait(ctx context.Context, address string) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// waitLocation polls the result of an operation that has no status of its own.
+func (c *Client) waitLocation(ctx context.Context, address string) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	tick := time.NewTicker(pollPause)
+	defer tick.Stop()
+	for {
+		a, err := c.Do(ctx, ARM, http.MethodGet, address, nil)
+		if err == nil {
+			err = a.Refusal()
+		}
+		if err != nil || a.Status != http.StatusAccepted {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, ctx.Err()
 		case <-tick.C:
 		}
 	}
