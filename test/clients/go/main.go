@@ -1,4 +1,4 @@
-// The Go SDKs, unmodified: get the cluster, wrap and unwrap a key, run a query.
+// The Go SDKs, unmodified: deploy, use secrets, get the cluster, wrap and unwrap a key, run a query.
 package main
 
 import (
@@ -39,6 +39,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 
+	if err := deployments(ctx, credential); err != nil {
+		return err
+	}
+	if err := secrets(ctx, credential, made.Vault); err != nil {
+		return err
+	}
 	resources, err := armresources.NewClient(os.Getenv("AZURE_SUBSCRIPTION_ID"), credential, nil)
 	if err != nil {
 		return err
