@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,8 @@ type Deps struct {
 	Engine func(ctx context.Context) error
 	// Inspect describes a file or folder on disk without any key.
 	Inspect func(path string, asJSON bool, out io.Writer) error
+	// InspectVerify says whether the data of a stopped folder can be recovered.
+	InspectVerify func(ctx context.Context, cfg config.Config, asJSON bool, out io.Writer) error
 	// Tour runs the story on a fresh temporary instance of binary.
 	Tour func(ctx context.Context, opts TourOptions) error
 	// Drill rehearses the life of a key on fresh temporary instances.
@@ -80,16 +83,34 @@ func newEngine(deps Deps) *cobra.Command {
 }
 
 func newInspect(deps Deps) *cobra.Command {
-	var asJSON bool
+	var (
+		asJSON, verify bool
+		seal, clock    string
+	)
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|DIR",
 		Short: "Show what is on disk: extents, write-ahead log, key ids, wrapped keys, sizes; never plaintext",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return deps.Inspect(args[0], asJSON, cmd.OutOrStdout())
+			if !verify {
+				return deps.Inspect(args[0], asJSON, cmd.OutOrStdout())
+			}
+			dir, err := filepath.Abs(args[0])
+			if err != nil {
+				return err
+			}
+			cfg, err := stoppedConfig(dir, seal)
+			if err != nil {
+				return err
+			}
+			cfg.Clock = config.ClockMode(clock)
+			return deps.InspectVerify(cmd.Context(), cfg, asJSON, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&verify, "verify", false, "say of a stopped folder, with its seal, whether its data can be recovered and why")
+	cmd.Flags().StringVar(&seal, "seal", "", "with --verify: seal of the folder, as for 'kustos up'")
+	cmd.Flags().StringVar(&clock, "clock", string(config.RealClock), "with --verify: manual when the folder's clock was moved")
 	return cmd
 }
 

@@ -88,8 +88,57 @@ func TestAcknowledgedRowsThroughAnything(t *testing.T) {
 				w.must(w.r.Start(ctx, testCluster))
 			},
 			"revoke and restore": func(*rapid.T) {
+				if w.ours() {
+					return // the platform's key cannot be taken away
+				}
 				w.vault.set(errRevoked)
 				w.r.ProbeNow(testCluster)
+				w.await(Suspended)
+				w.vault.set(nil)
+				w.r.ProbeNow(testCluster)
+				w.await(Running)
+			},
+			"rotate": func(*rapid.T) {
+				next++
+				w.vault.mu.Lock()
+				w.vault.newest = strconv.FormatInt(next, 10)
+				w.vault.mu.Unlock()
+				n, err := w.r.node(ctx, testCluster)
+				w.must(err)
+				n.probe() // follows, when the key is a customer's
+			},
+			"switch": func(rt *rapid.T) {
+				kek := envelope.PlatformKEK()
+				if name := rapid.SampledFrom([]string{"", "k", "l"}).Draw(rt, "key"); name != "" {
+					kek = envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: name, Identity: envelope.Identity{ObjectID: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "identity")}}
+				}
+				w.must(w.r.ChangeKEK(ctx, testCluster, kek))
+			},
+			"switch in vain": func(*rapid.T) {
+				before, err := w.r.State(ctx, testCluster)
+				w.must(err)
+				w.vault.set(errUnavailable)
+				err = w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://other.vault.azure.net", KeyName: "k"})
+				w.vault.set(nil)
+				after, stateErr := w.r.State(ctx, testCluster)
+				w.must(stateErr)
+				if err == nil || after.KEK != before.KEK || after.KeyVersion != before.KeyVersion {
+					rt.Fatalf("a change that failed (%v) left %+v, before %+v", err, after, before)
+				}
+			},
+			"crash while revoked": func(rt *rapid.T) {
+				if w.ours() {
+					return
+				}
+				w.vault.set(errRevoked)
+				w.r.ProbeNow(testCluster)
+				w.await(Suspended)
+				batch := batchOf(catalog.Table{Columns: []catalog.Column{{ID: 1, Type: catalog.Long}}}, 0)
+				if err := w.r.Ingest(ctx, testCluster, "db", table(), batch); !errors.Is(err, ErrNotRunning) {
+					rt.Fatalf("ingestion while the key is away: %v", err)
+				}
+				w.r.crash()
+				w.open()
 				w.await(Suspended)
 				w.vault.set(nil)
 				w.r.ProbeNow(testCluster)
@@ -112,6 +161,14 @@ func TestAcknowledgedRowsThroughAnything(t *testing.T) {
 			"": func(*rapid.T) { check() },
 		})
 	})
+}
+
+// ours reports whether the cluster is under the platform's key.
+func (w *world) ours() bool {
+	w.t.Helper()
+	state, err := w.r.State(context.Background(), testCluster)
+	w.must(err)
+	return state.KEK.Kind == envelope.KindPlatform
 }
 
 // Many at once: ingestions, seals, queries, and a child that dies again and

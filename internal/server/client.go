@@ -21,7 +21,11 @@ func (s *Server) Client(extra []string) *http.Client {
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, network, s.DirectAddr())
+			conn, err := d.DialContext(ctx, network, s.DirectAddr())
+			if err == nil {
+				s.own.dialled(conn)
+			}
+			return conn, err
 		},
 	}
 	outside := &http.Transport{IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,

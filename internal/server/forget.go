@@ -11,7 +11,7 @@ import (
 // kernel, which zeroes them.
 func (p *parts) forget() {
 	p.server.forgetConnections()
-	p.server.connections.closeIdle()
+	p.server.own.ended()
 	// Twice: what a sync.Pool holds survives one collection.
 	runtime.GC()
 	runtime.GC()

@@ -20,7 +20,6 @@ func (s *Server) router(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, r, s.log, hostNotServed(r.Host))
 		return
 	}
-	s.connections.carries(r, strings.ToLower(hostOnly(r.Host)))
 	collapse(r.URL)
 	h.ServeHTTP(w, r)
 }

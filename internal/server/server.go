@@ -39,7 +39,7 @@ type Server struct {
 	proxy, direct net.Listener
 	tunnels       *tunnelListener
 	outer, inner  *http.Server
-	connections   connections // of inner
+	own           *ownConnections // of inner
 
 	mu       sync.Mutex
 	clusters map[string]*clusterListener // by cluster host name
@@ -50,7 +50,7 @@ type Server struct {
 // anything is served.
 func Listen(opts Options) (*Server, error) {
 	s := &Server{planes: opts.Planes, ca: opts.CA, log: opts.Log, withProxyUser: opts.WithProxyUser,
-		tunnels: newTunnelListener(), clusters: map[string]*clusterListener{}}
+		tunnels: newTunnelListener(), own: newOwnConnections(), clusters: map[string]*clusterListener{}}
 	var err error
 	if s.proxy, err = net.Listen("tcp", opts.ProxyAddr); err != nil {
 		return nil, fmt.Errorf("listen for the proxy: %w", err)
@@ -61,8 +61,7 @@ func Listen(opts Options) (*Server, error) {
 	}
 	s.outer = s.httpServer(http.HandlerFunc(s.proxyHandler))
 	s.inner = s.httpServer(http.HandlerFunc(s.router))
-	s.connections.known = map[net.Conn]*connUse{}
-	s.connections.watch(s.inner)
+	s.inner.ConnState = s.own.state
 	return s, nil
 }
 
