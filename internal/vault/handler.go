@@ -74,6 +74,12 @@ func (s *Service) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case body == nil:
 		w.WriteHeader(http.StatusNoContent)
 	default:
+		if v, ok := body.(valueBody); ok {
+			data := v.json()
+			defer clear(data)
+			defer clear(v.Value)
+			body = data
+		}
 		wire.WriteJSON(w, http.StatusOK, body)
 	}
 }

@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/azerr"
@@ -152,6 +154,21 @@ func (s *Service) servePurgeKey(c *call) (any, error) {
 type valueBody struct {
 	Kid   string `json:"kid,omitempty"`
 	Value binary `json:"value"`
+}
+
+// json is the body in a buffer of its own, for the handler to wipe: the value
+// may be a key, and the encoder's buffers live on in its pool.
+func (b valueBody) json() json.RawMessage {
+	const valueName = `"value":"`
+	var kid []byte
+	if b.Kid != "" {
+		kid = strconv.AppendQuote([]byte(`"kid":`), b.Kid) // an address of ASCII letters: quoted as JSON does
+		kid = append(kid, ',')
+	}
+	out := make([]byte, 0, len("{")+len(kid)+len(valueName)+base64.RawURLEncoding.EncodedLen(len(b.Value))+len(`"}`))
+	out = append(append(append(out, '{'), kid...), valueName...)
+	out = base64.RawURLEncoding.AppendEncode(out, b.Value)
+	return append(out, `"}`...)
 }
 
 func (s *Service) serveBackupKey(c *call) (any, error) {
