@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -253,12 +254,24 @@ func TestRefusals(t *testing.T) {
 		"host not served":    {status(421, "HostNotServed", ""), "KeyVaultNotFound", "", ""},
 		"identity deleted":   {func(_ *fakeVault, k *tokens) { k.gone = true }, "IdentityDoesNotHaveAccessToKeyVault", "", "does not exist any more"},
 		"token not accepted": {status(401, "Unauthorized", ""), "IdentityDoesNotHaveAccessToKeyVault", "", ""},
-		"other tenant":       {func(f *fakeVault, _ *tokens) { f.tenant = "11111111-1bf0-4dda-aec3-00000000000f" }, "IdentityDoesNotHaveAccessToKeyVault", "", "tenant"},
-		"throttled":          {status(429, "Throttled", ""), "", "", ""},
-		"server error":       {status(500, "InternalServerError", ""), "", "", ""},
-		"unavailable":        {status(503, "", ""), "", "", ""},
-		"redirect":           {status(307, "", ""), "", "InvalidKeyVaultProperties", ""},
-		"bad request":        {status(400, "BadParameter", ""), "plain", "InvalidKeyVaultProperties", ""},
+		"clock is off": {func(f *fakeVault, _ *tokens) {
+			f.answer = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Authorization") == "" {
+					return false
+				}
+				w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.windows.net/`+f.tenant+`", resource="https://vault.azure.net"`)
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"error":{"code":"Unauthorized","message":"AKV10021: The token is expired or not yet valid."}}`)
+				return true
+			}
+		}, "", "", ""},
+		"other tenant": {func(f *fakeVault, _ *tokens) { f.tenant = "11111111-1bf0-4dda-aec3-00000000000f" }, "IdentityDoesNotHaveAccessToKeyVault", "", "tenant"},
+		"throttled":    {status(429, "Throttled", ""), "", "", ""},
+		"server error": {status(500, "InternalServerError", ""), "", "", ""},
+		"unavailable":  {status(503, "", ""), "", "", ""},
+		"redirect":     {status(307, "", ""), "", "InvalidKeyVaultProperties", ""},
+		"bad request":  {status(400, "BadParameter", ""), "plain", "InvalidKeyVaultProperties", ""},
 		"network": {func(f *fakeVault, _ *tokens) {
 			f.answer = func(w http.ResponseWriter, r *http.Request) bool { panic(http.ErrAbortHandler) }
 		}, "", "", ""},
