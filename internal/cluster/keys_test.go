@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -121,6 +122,89 @@ func TestKeyStatesAreTold(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("states (-want +got)\n%s", diff)
+	}
+}
+
+// A key outside nbf..exp unwraps and does not wrap: a warning, no suspension,
+// and nothing can be put under it.
+func TestExpiredKeyIsAWarning(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	kek := envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}
+	w.must(w.r.ChangeKEK(ctx, testCluster, kek))
+	w.vault.mu.Lock()
+	w.vault.wrapErr = &envelope.RevokedError{Code: "IdentityDoesNotHaveAccessToKeyVault", VaultURI: kek.VaultURI, Reason: "the key is expired"}
+	w.vault.mu.Unlock()
+	n, err := w.r.node(ctx, testCluster)
+	w.must(err)
+	n.probe()
+	if s := w.await(Running); s.Key != envelope.KeyCustomer || !strings.Contains(s.Reason, "expired") || s.Code != "" {
+		t.Errorf("state %+v", s)
+	}
+	other := kek
+	other.KeyName = "l"
+	if err := w.r.ChangeKEK(ctx, testCluster, other); !errors.Is(err, envelope.ErrRevoked) {
+		t.Errorf("a key that cannot wrap was put in force: %v", err)
+	}
+	w.must(w.ingest("T", 1))
+	w.want("T", "1")
+	w.vault.mu.Lock()
+	w.vault.wrapErr = nil
+	w.vault.mu.Unlock()
+	n.probe()
+	if s := w.await(Running); s.Reason != "" {
+		t.Errorf("the warning stays: %+v", s)
+	}
+}
+
+// A query that was begun before a change of key ends after it, for every kind
+// of change, and each costs the vault the same few calls.
+func TestQueriesRunThroughChangesOfKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.must(w.ingest("T", 1))
+	w.seal("T")
+	w.must(w.ingest("T", 2))
+	kek := func(vault, key, version, identity string) envelope.KEK {
+		return envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://" + vault + ".vault.azure.net", KeyName: key, KeyVersion: version, Identity: envelope.Identity{ObjectID: identity}}
+	}
+	changes := []struct {
+		name  string
+		to    envelope.KEK
+		calls int // of vaults: wrap, verifying unwrap, and the old key's unwrap when it is in a vault
+	}{
+		{"platform to customer", kek("v", "k", "1", "a"), 2},
+		{"version to version", kek("v", "k", "2", "a"), 3},
+		{"key to key", kek("v", "l", "2", "a"), 3},
+		{"vault to vault", kek("w", "l", "2", "a"), 3},
+		{"identity to identity", kek("w", "l", "2", "b"), 3},
+		{"customer to platform", envelope.PlatformKEK(), 1},
+	}
+	n, err := w.r.node(ctx, testCluster)
+	w.must(err)
+	for _, c := range changes {
+		open, err := w.r.Query(ctx, testCluster, Query{Database: "db", SQL: "SELECT c1 FROM {{table:0}}", Tables: []TableRef{{Placeholder: "{{table:0}}", TableID: w.table("T").ID}}})
+		w.must(err)
+		w.vault.mu.Lock()
+		w.vault.newest, w.vault.asked = c.to.KeyVersion, 0
+		w.vault.mu.Unlock()
+		w.must(n.ring.ChangeKEK(ctx, c.to)) // not the runtime's, whose probe afterwards asks too
+		w.vault.mu.Lock()
+		asked := w.vault.asked
+		w.vault.mu.Unlock()
+		if asked != c.calls {
+			t.Errorf("%s: %d calls, want %d", c.name, asked, c.calls)
+		}
+		rows := 0
+		for open.Next() {
+			rows += int(open.RecordBatch().NumRows())
+		}
+		if err := errors.Join(open.Err(), open.Close()); err != nil || rows != 2 {
+			t.Errorf("%s: the query ended with %d rows, %v", c.name, rows, err)
+		}
+		w.want("T", "1", "2")
 	}
 }
 

@@ -32,6 +32,7 @@ type fakeVault struct {
 	err     error  // what every call answers
 	newest  string // version that wraps; "" = "1"
 	disable string // version that is refused
+	wrapErr error  // what Wrap answers
 	asked   int
 }
 
@@ -53,8 +54,11 @@ func (v *fakeVault) For(context.Context, envelope.KEK) (envelope.KeyWrapper, err
 // The wrap is a mask: the tests are not about cryptography.
 func (v *fakeVault) Wrap(_ context.Context, key []byte) (envelope.Wrapped, error) {
 	v.mu.Lock()
-	version := cmp.Or(v.newest, "1")
+	version, err := cmp.Or(v.newest, "1"), v.wrapErr
 	v.mu.Unlock()
+	if err != nil {
+		return envelope.Wrapped{}, err
+	}
 	return envelope.Wrapped{KeyVersion: version, Algorithm: "mask", Ciphertext: mask(key)}, v.ask()
 }
 
