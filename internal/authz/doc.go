@@ -1,8 +1,9 @@
 // Package authz decides who may do what. [Principal] is a caller whose token
 // was verified; an [Authorizer] answers allow or deny with the rule that
 // decided. [Engine] is the one authorizer of every plane: built-in role
-// definitions by their public ids, role assignments in the store, inheritance
-// from a scope to everything below it, down to a single key.
+// definitions by their public ids, custom ones and role assignments in the
+// store, inheritance from a scope to everything below it, from the management
+// groups above down to a single key.
 //
 // Everything that is not granted is denied. The package must never allow
 // because something could not be read, and must never let a directory right

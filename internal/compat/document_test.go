@@ -111,6 +111,7 @@ func resourceTypes() string {
 		}
 	}
 	b.WriteString("\nAnother type is refused with `InvalidResourceType`, another namespace with `InvalidResourceNamespace`.\n\n")
+	b.WriteString(managementPlane)
 	return b.String()
 }
 

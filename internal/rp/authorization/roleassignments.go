@@ -65,9 +65,15 @@ func orNull(text string) *string {
 	return &text
 }
 
-// resource shapes an assignment by the known api-version.
-func resource(a authz.Assignment, shape string) assignmentResource {
-	properties := assignmentProperties{RoleDefinitionID: definitionID(a.Scope, a.RoleID), PrincipalID: a.PrincipalID, Scope: a.Scope}
+// resource shapes an assignment by the known api-version. The role's id is as
+// seen from where it was asked for: clients look it up in the list of roles of
+// that scope.
+func resource(a authz.Assignment, req *provider.Request) assignmentResource {
+	shape, from := req.Shape, a.Scope
+	if id, err := ids.Parse(a.Scope); err == nil && id.Subscription == "" {
+		from = req.ID.Scope().String()
+	}
+	properties := assignmentProperties{RoleDefinitionID: definitionID(from, a.RoleID), PrincipalID: a.PrincipalID, Scope: a.Scope}
 	authorship := assignmentAuthorship{CreatedOn: wire.Time(a.Created), UpdatedOn: wire.Time(a.Updated), CreatedBy: orNull(a.CreatedBy), UpdatedBy: orNull(a.UpdatedBy)}
 	out := assignmentResource{ID: strings.TrimSuffix(a.Scope, "/") + "/providers/Microsoft.Authorization/roleAssignments/" + a.Name,
 		Type: "Microsoft.Authorization/roleAssignments", Name: a.Name}
@@ -97,7 +103,7 @@ func (p *Provider) getAssignment(ctx context.Context, req *provider.Request) (*p
 	if err != nil {
 		return nil, err
 	}
-	return ok(resource(a, req.Shape))
+	return ok(resource(a, req))
 }
 
 func (p *Provider) putAssignment(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -121,7 +127,7 @@ func (p *Provider) putAssignment(ctx context.Context, req *provider.Request) (*p
 	if created {
 		status = http.StatusCreated
 	}
-	return &provider.Response{Status: status, Body: resource(stored, req.Shape)}, nil
+	return &provider.Response{Status: status, Body: resource(stored, req)}, nil
 }
 
 // Preflight refuses what putAssignment would refuse by the body alone.
@@ -220,7 +226,7 @@ func (p *Provider) deleteAssignment(ctx context.Context, req *provider.Request) 
 	case err != nil:
 		return nil, err
 	}
-	return ok(resource(a, req.Shape))
+	return ok(resource(a, req))
 }
 
 func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -254,7 +260,7 @@ func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (
 	}
 	out := make([]assignmentResource, len(found))
 	for i, a := range found {
-		out[i] = resource(a, req.Shape)
+		out[i] = resource(a, req)
 	}
 	return ok(list{Value: out})
 }

@@ -3,6 +3,6 @@
 // that it stands for is the directory's, made and removed in the same
 // transaction, so that neither is ever there without the other.
 //
-// Not built, and refused by name: federated credentials, and identities/default
-// (the system-assigned identity of another resource).
+// Federated credentials are the directory's too, which lets them in; a
+// credential of an issuer elsewhere must bring the issuer's keys.
 package managedidentity
