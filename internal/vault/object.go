@@ -331,9 +331,18 @@ func (s *Service) purgeObject(ctx context.Context, sh shelf, v *Vault, name stri
 	})
 	if err == nil {
 		s.keys.drop(objectPath(v, name) + "/")
+		s.scrub(ctx)
 		s.hint(v.Name)
 	}
 	return err
+}
+
+// scrub overwrites what a purge leaves in the store's log: a purged key must
+// not lie there until the store folds its log in of its own accord.
+func (s *Service) scrub(ctx context.Context) {
+	if err := store.Scrub(ctx, s.Store); err != nil {
+		s.Log.WarnContext(ctx, "what was purged is not scrubbed from the store's log yet", "error", err)
+	}
 }
 
 // listObjects returns up to limit objects after the name in after, live or

@@ -91,6 +91,7 @@ func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
 		return fmt.Errorf("purge vault %s: %w", v.Name, err)
 	}
 	s.keys.clear()
+	s.scrub(ctx)
 	s.Log.InfoContext(ctx, "vault purged at its purge date", "vault", v.Name)
 	s.hint(v.Name)
 	return nil
@@ -122,6 +123,7 @@ func (s *Service) purgeDueObjects(ctx context.Context, v *Vault, sh shelf) error
 			return fmt.Errorf("purge %s of vault %s: %w", sh.area, v.Name, err)
 		}
 		s.keys.drop(objectPath(v, name) + "/")
+		s.scrub(ctx)
 		s.Log.InfoContext(ctx, "purged at its purge date", "vault", v.Name, sh.noun, name)
 	}
 	return nil
