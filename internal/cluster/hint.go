@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kustos-io/kustos/internal/envelope"
 )
@@ -21,7 +22,32 @@ func (r *Runtime) HintVault(host string) {
 		wrapped, err := n.ring.Wrapped(r.ctx)
 		if err == nil && wrapped.KEK.Kind == envelope.KindCustomer && inVault(wrapped.KEK.VaultURI, host) {
 			n.wake()
+			n.awaitSuspension(hintPatience)
 		}
+	}
+}
+
+// hintPatience bounds how long a change in a vault waits for what comes of it.
+const hintPatience = 250 * time.Millisecond
+
+// awaitSuspension lets a probe that refuses end what it ends before whoever
+// took the key away hears that it is done: his next query is then refused
+// cleanly, and not cut off in its middle. A key that is still there costs one probe.
+func (n *node) awaitSuspension(limit time.Duration) {
+	n.mu.Lock()
+	up := n.current != nil
+	n.mu.Unlock()
+	if !up {
+		return
+	}
+	done := make(chan struct{})
+	n.r.work.Go(func() { defer close(done); n.probe() })
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-n.r.ctx.Done():
 	}
 }
 
