@@ -1,6 +1,7 @@
 package openapi_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -142,9 +143,19 @@ func (l *library) find(under, method, path, version string) *operation {
 		if op.method != method || op.version != version || !strings.Contains(op.file, under) {
 			continue
 		}
-		if words, ok := matches(op.template, at); ok && words > max(most, 0) { // a lone {scope} fits everything
+		words, ok := matches(op.template, at)
+		if !ok || words == 0 { // a lone {scope} fits everything
+			continue
+		}
+		if words > most || words == most && op.before(best) {
 			best, most = op, words
 		}
 	}
 	return best
+}
+
+// before settles a tie in favour of the template with fewer parameters, so
+// that a tenant's own path wins over {scope}; documents are read in no order.
+func (o *operation) before(other *operation) bool {
+	return cmp.Or(cmp.Compare(len(o.template), len(other.template)), strings.Compare(o.text, other.text), strings.Compare(o.file, other.file)) < 0
 }
