@@ -177,6 +177,15 @@ func TestRotatedKeyIsGoneFromTheFiles(t *testing.T) {
 	if _, err := f.RotateSigningKey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// A reader may have been in the way of the erasing; upkeep tries again then.
+	for range 100 {
+		if !f.scrubDue.Load() {
+			break
+		}
+		if err := f.Upkeep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if n := found(); n != 0 {
 		t.Errorf("the retired private key is in the files %d times", n)
 	}

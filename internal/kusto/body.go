@@ -72,6 +72,40 @@ func malformed(err error) bool {
 		errors.Is(err, zlib.ErrChecksum) || errors.As(err, &corrupt)
 }
 
+// lateBody is the body of an answer whose status is decided by its first
+// write: until then the answer can still become an HTTP error.
+type lateBody struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	out     io.Writer // nil until the first write
+	closing func() error
+}
+
+func (b *lateBody) Write(p []byte) (int, error) {
+	if b.out == nil {
+		b.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		b.out, b.closing = responseBody(b.w, b.r)
+	}
+	return b.out.Write(p)
+}
+
+// begun reports whether something was sent.
+func (b *lateBody) begun() bool { return b.out != nil }
+
+func (b *lateBody) close() error {
+	if b.closing == nil {
+		return nil
+	}
+	return b.closing()
+}
+
+// overtaken reports whether a failure is the end of the cluster's key and came
+// before anything was sent: then the answer is the refusal itself, and not a
+// set of rows that breaks off.
+func (b *lateBody) overtaken(failure *Error) bool {
+	return failure != nil && failure.Status == http.StatusPreconditionFailed && !b.begun()
+}
+
 // responseBody compresses an answer when the client accepts gzip or deflate.
 // closeBody must be called when the answer is complete.
 func responseBody(w http.ResponseWriter, r *http.Request) (out io.Writer, closeBody func() error) {

@@ -76,6 +76,7 @@ func TestAnswers(t *testing.T) {
 		{name: "v2-timeout", text: "T", batches: 1, err: context.DeadlineExceeded},
 		{name: "v2-cancelled", text: "T", batches: 1, err: context.Canceled},
 		{name: "v2-engine-gone", text: "T", batches: 1, err: cluster.ErrEngine},
+		{name: "v2-key-lost", text: "T", batches: 1, err: &cluster.SuspendedError{Code: "KeyNotFound", VaultURI: "https://v.vault.azure.net", Reason: "key 'k' is gone"}},
 
 		{name: "v2-records", text: "T", options: `"truncationmaxrecords":3`, batches: 2},
 		{name: "v2-records-deferred", text: "T", options: `"truncationmaxrecords":3,"deferpartialqueryfailures":true`, batches: 2},
@@ -87,6 +88,7 @@ func TestAnswers(t *testing.T) {
 		{name: "v1-two-results", path: "/v1/rest/query", text: "T; T | as Second", batches: 1},
 		{name: "v1-error", path: "/v1/rest/query", text: "T", batches: 1, err: errBroken},
 		{name: "v1-error-at-once", path: "/v1/rest/query", text: "T", err: errBroken},
+		{name: "v1-key-lost", path: "/v1/rest/query", text: "T", batches: 1, err: &cluster.SuspendedError{Code: "KeyNotFound", VaultURI: "https://v.vault.azure.net", Reason: "key 'k' is gone"}},
 		{name: "v1-records", path: "/v1/rest/query", text: "T", options: `"truncationmaxrecords":1`, batches: 1},
 	}
 	for _, tc := range tests {

@@ -231,8 +231,7 @@ func (h *Handler) queryV2(w http.ResponseWriter, r *http.Request, c *call) error
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	body, closeBody := responseBody(w, r)
+	body := &lateBody{w: w, r: r}
 	out := newV2Writer(bufio.NewWriterSize(body, writeBuffer), req.Options, c.act, h.now)
 	out.header()
 	out.properties(visualizations(tables))
@@ -250,13 +249,16 @@ func (h *Handler) queryV2(w http.ResponseWriter, r *http.Request, c *call) error
 			n, failure = h.copyRows(rows, more, t.columns, req.Options, table)
 			total += n
 		}
+		if body.overtaken(failure) {
+			return failure
+		}
 		table.close(failure)
 		if failure != nil {
 			break
 		}
 	}
 	h.done(ctx, c, total, failure)
-	if err := errors.Join(out.finish(), closeBody()); err != nil {
+	if err := errors.Join(out.finish(), body.close()); err != nil {
 		h.log.DebugContext(ctx, "client left during the answer", "request_id", c.act.ID, "error", err)
 	}
 	return nil
@@ -310,8 +312,7 @@ func (h *Handler) answerV1(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	body, closeBody := responseBody(w, r)
+	body := &lateBody{w: w, r: r}
 	out := newV1Writer(bufio.NewWriterSize(body, writeBuffer))
 	var total int64
 	var failure *Error
@@ -329,6 +330,9 @@ func (h *Handler) answerV1(ctx context.Context, w http.ResponseWriter, r *http.R
 			n, failure = h.copyRows(rows, more, t.columns, req.Options, table)
 			total += n
 		}
+		if body.overtaken(failure) {
+			return failure
+		}
 		table.close(failure)
 		if failure != nil {
 			break
@@ -336,7 +340,7 @@ func (h *Handler) answerV1(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	out.querySuffix(names, visualizations(tables), c.act, h.now())
 	h.done(ctx, c, total, failure)
-	if err := errors.Join(out.finish(), closeBody()); err != nil {
+	if err := errors.Join(out.finish(), body.close()); err != nil {
 		h.log.DebugContext(ctx, "client left during the answer", "request_id", c.act.ID, "error", err)
 	}
 	return nil
