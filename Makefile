@@ -6,7 +6,7 @@ BIN := bin/kustos
 # reasonable time; everything else does.
 CGO_PACKAGES := ./internal/engine/duckdb/...
 
-.PHONY: help build up tour test test-go test-engine test-clients lint fmt clean deps
+.PHONY: help build up tour test test-go test-engine test-clients fuzz lint fmt clean deps
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
@@ -35,6 +35,16 @@ test-engine:
 
 test-clients: build
 	./scripts/test-clients
+
+# What reads templates: the two parsers, the evaluator, the whole compiler.
+FUZZTIME ?= 10m
+FUZZ := expr:FuzzParse relaxed:FuzzParse eval:FuzzEval .:FuzzCompile
+
+fuzz: ## fuzz the template language, FUZZTIME=10m for each target
+	@set -e; for t in $(FUZZ); do \
+		echo "$$t for $(FUZZTIME)"; \
+		nice -n 15 $(GO) test ./internal/arm/template/$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(FUZZTIME) -parallel 1; \
+	done
 
 lint: deps ## gofmt, vet, staticcheck, the architecture test
 	@unformatted=$$(gofmt -l cmd internal test); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
