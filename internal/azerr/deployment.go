@@ -19,6 +19,11 @@ func InvalidTemplate(reason string, line, column int, path string) *Error {
 	return e
 }
 
+// InvalidTemplateGroups: one deployment writes to too many resource groups.
+func InvalidTemplateGroups(limit, actual int) *Error {
+	return InvalidTemplate(fmt.Sprintf("The number of target resource groups limit exceeded. Limit: '%d' and actual: '%d'. Please see https://aka.ms/arm-deploy-resources for usage details.", limit, actual), 0, 0, "")
+}
+
 // InvalidTemplateExpression is InvalidTemplate for an expression of one resource.
 func InvalidTemplateExpression(resource, reason string, line, column int, path string) *Error {
 	e := bad("InvalidTemplate", fmt.Sprintf("Unable to process template language expressions for resource '%s' at line '%d' and column '%d'. '%s'", resource, line, column, reason))
@@ -46,6 +51,15 @@ func InvalidDeployment(why string) *Error { return bad("InvalidDeployment", why)
 func InvalidTemplateDeployment(deployment, trackingID string, details ...*Error) *Error {
 	e := bad("InvalidTemplateDeployment", fmt.Sprintf("The template deployment '%s' is not valid according to the validation procedure. The tracking id is '%s'. See inner errors for details.", deployment, trackingID))
 	e.Details = details
+	return e
+}
+
+// TemplateResourceNotServed stands below the error that refuses a resource's
+// type, namespace or version: that one is the front door's and knows neither
+// the resource's full type nor its place in the template.
+func TemplateResourceNotServed(code, name, typ, version, target string, line, column int, path string) *Error {
+	e := bad(code, fmt.Sprintf("The template resource '%s' of type '%s' at line '%d' and column '%d' cannot be deployed: the type is not available with api version '%s'.", name, typ, line, column, version))
+	e.Target, e.Info = target, []Info{TemplateViolation(line, column, path)}
 	return e
 }
 
@@ -114,6 +128,13 @@ func DeploymentNameLengthLimitExceeded(name string) *Error {
 // InvalidDeploymentLocation: a name above resource-group scope is bound to its first location.
 func InvalidDeploymentLocation(name, existing, wanted string) *Error {
 	return conflict("InvalidDeploymentLocation", fmt.Sprintf("Invalid deployment location '%s'. The deployment '%s' already exists in location '%s'.", wanted, name, existing))
+}
+
+// DeploymentLocationQuotaExceeded: the deployments of one scope above resource
+// groups are kept in a few locations only; used are those there are.
+func DeploymentLocationQuotaExceeded(deployment string, limit int, used []string) *Error {
+	return conflict("DeploymentQuotaExceeded", fmt.Sprintf("Creating the deployment '%s' would exceed the deployment location quota. The current scope allows deployments to be created in at most '%d' locations. The following locations are used for deployments: '%s'. Please create your deployment in other locations. Please see https://aka.ms/arm-deploy-resources for usage details.",
+		deployment, limit, strings.Join(used, ",")))
 }
 
 // DeploymentQuotaExceeded: the scope's history is full.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
@@ -54,7 +55,7 @@ func (s *site) makes(id string) bool {
 // whether it would be refused. It changes nothing.
 func (e *Engine) preflight(ctx context.Context, req *provider.Request, c *compiled) error {
 	var details []*azerr.Error
-	err := e.preflightSite(ctx, req, &site{program: c.program, name: c.name}, &details)
+	err := e.preflightSite(ctx, req, &site{program: c.program, name: c.name}, &details, map[string]bool{})
 	if err != nil || len(details) == 0 {
 		return err
 	}
@@ -81,10 +82,17 @@ func typeOf(id string) string {
 
 func lastName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
-func (e *Engine) preflightSite(ctx context.Context, req *provider.Request, s *site, details *[]*azerr.Error) error {
+// preflightSite asks for the resources of one template. groups are the resource
+// groups seen so far in the whole deployment.
+func (e *Engine) preflightSite(ctx context.Context, req *provider.Request, s *site, details *[]*azerr.Error, groups map[string]bool) error {
 	for _, r := range s.program.Resources {
 		if !r.Condition || r.Existing || r.Unresolved != "" {
 			continue
+		}
+		if id, err := ids.Parse(r.ID); err == nil && id.Namespace != "" {
+			if err := countGroup(groups, id.Scope()); err != nil {
+				return err
+			}
 		}
 		if err := e.preflightResource(ctx, req, s, r, details); err != nil {
 			return err
@@ -97,7 +105,7 @@ func (e *Engine) preflightSite(ctx context.Context, req *provider.Request, s *si
 			return err
 		}
 		if inner != nil {
-			if err := e.preflightSite(ctx, req, &site{program: inner, parent: s, name: r.Name}, details); err != nil {
+			if err := e.preflightSite(ctx, req, &site{program: inner, parent: s, name: r.Name}, details, groups); err != nil {
 				return err
 			}
 		}
@@ -192,6 +200,11 @@ func (e *Engine) preflightResource(ctx context.Context, req *provider.Request, s
 	copied := *wire
 	if copied.Target == "" {
 		copied.Target = r.ID
+	}
+	switch wire.Code {
+	case "InvalidResourceNamespace", "InvalidResourceType", "NoRegisteredProviderFound":
+		copied.Details = append(slices.Clip(copied.Details),
+			azerr.TemplateResourceNotServed(wire.Code, r.Name, r.Type, r.APIVersion, r.ID, r.Line, r.Column, r.Path))
 	}
 	*details = append(*details, &copied)
 	return nil

@@ -105,6 +105,11 @@ func (e *Engine) accept(ctx context.Context, req *provider.Request, c *compiled)
 		if existed, err = e.checkExisting(tx, k, c.submission); err != nil {
 			return err
 		}
+		if !existed {
+			if err := checkLocations(tx, c.scope, c.name, c.location); err != nil {
+				return err
+			}
+		}
 		if err := clear(tx, k); err != nil {
 			return err
 		}

@@ -65,7 +65,39 @@ func (p *Program) body(env *eval.Env, r *Resource) (*value.Object, error) {
 			out.Set(m.Name, v)
 		}
 	}
+	if n := jsonSize(out, maxResourceSize); n > maxResourceSize && !r.IsDeployment() {
+		return nil, invalid(r.node, r.Path, "The template resource '%s' at line '%d' and column '%d' is not valid: its definition is larger than '%d' bytes once its expressions are evaluated. %s", r.Name, r.Line, r.Column, maxResourceSize, seeResources)
+	}
 	return out, nil
+}
+
+// jsonSize is the number of bytes of v as compact JSON, not counting escapes;
+// it stops counting past limit.
+func jsonSize(v value.Value, limit int) int {
+	n := 0
+	switch v := v.(type) {
+	case string:
+		return len(v) + len(`""`)
+	case []value.Value:
+		n = len("[]")
+		for _, item := range v {
+			if n > limit {
+				return n
+			}
+			n += jsonSize(item, limit-n) + len(",")
+		}
+	case *value.Object:
+		n = len("{}")
+		for _, m := range v.Members() {
+			if n > limit {
+				return n
+			}
+			n += len(m.Name) + len(`"":,`) + jsonSize(m.Value, limit-n)
+		}
+	default:
+		return len(value.JSON(v))
+	}
+	return n
 }
 
 // bodyError words an evaluation error; errors of the runtime keep their own words.

@@ -302,6 +302,9 @@ func (x *expansion) identify(r *Resource, env *eval.Env) error {
 		return err
 	}
 	r.Type = strings.Trim(r.Type, "/")
+	if profile, ok := x.p.src.Template.Get("apiProfile").Text(); ok && n.Get("apiVersion").IsNull() {
+		return invalid(n, r.Path, "The template resource at line '%d' and column '%d' has no 'apiVersion', and the api profile '%s' is not supported: give the resource an 'apiVersion' of its own. %s", n.Line, n.Column, profile, seeResources)
+	}
 	if r.APIVersion, err = text("apiVersion", true); err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ const (
 	maxResources  = 800
 	maxOutputs    = 64
 	maxCopies     = 800
+	// maxResourceSize is in bytes, of one resource with its expressions evaluated.
+	maxResourceSize = 1 << 20
 )
 
 // Program is a compiled template.

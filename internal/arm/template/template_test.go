@@ -119,6 +119,8 @@ func refused() [][2]string {
 		{"doubling variables", request("", `"variables": {"a": [1, 2, 3, 4, 5, 6, 7, 8], `+many(30, `"v%[1]d": ["[variables('a')]", "[variables('a')]"], "a%[1]d": 1`)+`}`, `"resources": [`+thing("n", `, "properties": {"x": "[format('{0}', map(range(0, 10000), lambda('i', map(range(0, 1000), lambda('j', variables('v3'))))))]"}`)+`]`)},
 		{"no type", request("", `"resources": [{"name": "n", "apiVersion": "2020-01-01"}]`)},
 		{"no version", request("", `"resources": [{"name": "n", "type": "A.B/things"}]`)},
+		{"no version but a profile", request("", `"apiProfile": "2019-03-01-hybrid"`, `"resources": [{"name": "n", "type": "A.B/things"}]`)},
+		{"too large a resource", request("", `"resources": [`+thing("a", `, "properties": {"x": "[map(range(0, 10000), lambda('i', padLeft('', 16)))]", "y": "[map(range(0, 10000), lambda('i', format('{0,90}', lambdaVariables('i'))))]"}`)+`]`)},
 		{"empty name", request("", `"resources": [`+thing("[toLower('')]", "")+`]`)},
 		{"name is no string", request("", `"resources": [`+thing("[add(1, 2)]", "")+`]`)},
 		{"name reads a resource", request("", `"resources": [`+thing("[reference('x').name]", "")+`]`)},
