@@ -14,15 +14,18 @@ type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// note records an operation on the cluster's key and completes its error.
-func (k *Keyring) note(ctx context.Context, operation string, kek KEK, version string, err error) error {
+// note records an operation on a key and completes its error.
+func (k *Keyring) note(ctx context.Context, s subject, operation string, kek KEK, version string, err error) error {
 	if k.audit == nil {
 		return err
 	}
-	e := audit.Event{Operation: "clusterkey/" + operation, Result: audit.Allowed, Version: version, Scope: kek.VaultURI,
+	e := audit.Event{Operation: s.operations + "/" + operation, Result: audit.Allowed, Version: version, Scope: kek.VaultURI,
 		Actor: audit.Actor{FirstParty: "cluster " + k.id, ObjectID: kek.Identity.ObjectID, Identity: kek.Identity.ResourceID}, Detail: "platform key"}
 	if kek.Kind == KindCustomer {
 		e.Detail = "customer key " + kek.KeyName
+	}
+	if s.operations != "clusterkey" {
+		e.Detail = s.name + ", " + e.Detail
 	}
 	var revoked *RevokedError
 	switch {
@@ -37,7 +40,7 @@ func (k *Keyring) note(ctx context.Context, operation string, kek KEK, version s
 		}
 	}
 	if failure := k.audit.Record(ctx, e); failure != nil && err == nil {
-		return fmt.Errorf("%s key of cluster %s: %w", operation, k.id, failure)
+		return fmt.Errorf("%s key of %s: %w", operation, s.name, failure)
 	}
 	return err
 }

@@ -206,7 +206,7 @@ func TestNewerRecordIsRefused(t *testing.T) {
 		for bucket, key := range map[string]string{"envelope.clusters": f.cfg.ClusterID, "envelope.databases": f.cfg.ClusterID + "/" + f.db} {
 			r, err := store.GetJSON[map[string]any](tx, bucket, key)
 			must(t, err)
-			r["format"] = 2
+			r["format"] = 3
 			must(t, store.PutJSON(tx, bucket, key, r))
 		}
 		return nil

@@ -33,13 +33,13 @@ func (k *Keyring) NewDatabaseKey(tx store.Tx, databaseID string) (version int, e
 		return 0, err
 	}
 	version = len(record.Keys) + 1
-	aad, err := databaseKeyAAD(k.id, databaseID, version)
+	key := aead.NewKey()
+	defer key.Wipe()
+	gate, err := k.gateFor(record, databaseID)
 	if err != nil {
 		return 0, err
 	}
-	key := aead.NewKey()
-	defer key.Wipe()
-	wrapped, err := wrapKey(cluster, aad, key)
+	wrapped, err := k.wrapDatabaseKey(cluster, gate, databaseID, version, key)
 	if errors.Is(err, aead.ErrWiped) {
 		err = ErrLocked // Lock came in between
 	}
@@ -75,11 +75,11 @@ func (k *Keyring) databaseKey(tx store.Tx, databaseID string, version int) (aead
 	if err != nil {
 		return aead.Key{}, 0, err
 	}
-	aad, err := databaseKeyAAD(k.id, databaseID, entry.Version)
+	gate, err := k.gateFor(record, databaseID)
 	if err != nil {
 		return aead.Key{}, 0, err
 	}
-	key, err := unwrapKey(cluster, aad, entry.Wrapped)
+	key, err := k.unwrapDatabaseKey(cluster, gate, databaseID, entry)
 	if err != nil {
 		if errors.Is(err, aead.ErrWiped) {
 			err = ErrLocked // Lock came in between
@@ -92,6 +92,15 @@ func (k *Keyring) databaseKey(tx store.Tx, databaseID string, version int) (aead
 // withDatabaseKey runs fn with one version of a database's key (0: the newest
 // committed one) and wipes it after.
 func (k *Keyring) withDatabaseKey(databaseID string, version int, fn func(key aead.Key, version int) error) error {
+	err := k.withDatabaseKeyOnce(databaseID, version, fn)
+	if errors.Is(err, ErrDatabaseLocked) && !k.DatabaseLocked(databaseID) {
+		// Its own KEK was put off, or on, between the reading of the record and of the gate.
+		err = k.withDatabaseKeyOnce(databaseID, version, fn)
+	}
+	return err
+}
+
+func (k *Keyring) withDatabaseKeyOnce(databaseID string, version int, fn func(key aead.Key, version int) error) error {
 	return k.store.View(context.Background(), func(tx store.Tx) error {
 		key, version, err := k.databaseKey(tx, databaseID, version)
 		if err != nil {

@@ -21,8 +21,10 @@ var (
 	ErrNotFound = errors.New("no such key")
 	// ErrConflict: another ChangeKEK finished first; nothing was changed.
 	ErrConflict = errors.New("the KEK was changed meanwhile")
-	// ErrDatabaseKEK: the database has a KEK of its own, which this version does not support.
-	ErrDatabaseKEK = errors.New("a database with a KEK of its own is not supported")
+	// ErrDatabaseKEK: a database's record contradicts itself about a KEK of its own.
+	ErrDatabaseKEK = errors.New("the record does not fit a database with a KEK of its own")
+	// ErrDatabaseLocked: the database has a KEK of its own and is not unlocked. It is ErrLocked too.
+	ErrDatabaseLocked = fmt.Errorf("the key of the database is not there: %w", ErrLocked)
 	// ErrNewerFormat: a record or wrap was written by a newer version.
 	ErrNewerFormat = errors.New("written by a newer version of kustos")
 )

@@ -3,6 +3,7 @@ package envelope
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Kinds of KEK.
@@ -11,7 +12,7 @@ const (
 	KindCustomer = "customer" // an RSA key in a vault
 )
 
-// KEK names the key that wraps a cluster key. The zero values of all fields
+// KEK names the key that wraps a cluster key, or opens one database. The zero values of all fields
 // but Kind belong to the platform's.
 type KEK struct {
 	Kind     string `json:"kind"`
@@ -24,6 +25,14 @@ type KEK struct {
 
 // PlatformKEK is the KEK of a cluster without customer-managed key.
 func PlatformKEK() KEK { return KEK{Kind: KindPlatform} }
+
+// OtherWayTo reports that next is the same customer's key in the same vault,
+// reached by another identity.
+func (k KEK) OtherWayTo(next KEK) bool {
+	vault := func(uri string) string { return strings.TrimSuffix(strings.ToLower(uri), "/") }
+	return k.Kind == KindCustomer && next.Kind == KindCustomer && vault(k.VaultURI) == vault(next.VaultURI) &&
+		strings.EqualFold(k.KeyName, next.KeyName) && k.Identity != next.Identity
+}
 
 // Identity is who asks the vault.
 type Identity struct {

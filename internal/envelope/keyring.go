@@ -37,6 +37,7 @@ type Keyring struct {
 	mu    sync.RWMutex
 	key   aead.Key // the cluster key; zero while locked
 	epoch int      // +1 with every Lock: an Unlock under way then installs nothing
+	gates map[string]*gate
 }
 
 // New returns the locked keyring of a cluster. It reads nothing.
@@ -48,7 +49,7 @@ func New(cfg Config) (*Keyring, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Keyring{id: cfg.ClusterID, store: cfg.Store, wrappers: cfg.Wrappers, log: log, audit: cfg.Audit}, nil
+	return &Keyring{id: cfg.ClusterID, store: cfg.Store, wrappers: cfg.Wrappers, log: log, audit: cfg.Audit, gates: make(map[string]*gate)}, nil
 }
 
 // wrapper finds the KEK's wrapper, bound to this cluster when it can be.
@@ -85,7 +86,7 @@ func (k *Keyring) Create(ctx context.Context, tx store.Tx) error {
 	}
 	err = key.Reveal(func(raw []byte) (err error) {
 		record.Wrapped, err = w.Wrap(ctx, raw)
-		return k.note(ctx, "wrap", PlatformKEK(), record.Wrapped.KeyVersion, err)
+		return k.note(ctx, k.self(), "wrap", PlatformKEK(), record.Wrapped.KeyVersion, err)
 	})
 	if err != nil {
 		return fmt.Errorf("wrap key of cluster %s: %w", k.id, err)
@@ -127,33 +128,103 @@ func (k *Keyring) Wrapped(ctx context.Context) (Wrapped, error) {
 	return r.Wrapped, err
 }
 
+// subject is a key that a KEK wraps: the cluster key, or the gate of a database.
+type subject struct {
+	operations string // of the audit log: "clusterkey"
+	name       string // "cluster 1a2b…"
+	check      []byte // AAD of the record's check
+}
+
+func (k *Keyring) self() subject {
+	return subject{operations: "clusterkey", name: "cluster " + k.id, check: k.checkAAD()}
+}
+
 // unwrap asks the KEK in force for the cluster key and checks that it is it.
 func (k *Keyring) unwrap(ctx context.Context, r clusterRecord) (aead.Key, error) {
-	w, err := k.wrapper(ctx, r.Wrapped.KEK)
+	return k.unwrapBy(ctx, k.self(), r.Wrapped.KEK, r.Wrapped, r.Check)
+}
+
+func (k *Keyring) unwrapBy(ctx context.Context, s subject, kek KEK, wrapped Wrapped, check []byte) (aead.Key, error) {
+	w, err := k.wrapper(ctx, kek)
 	if err != nil {
 		return aead.Key{}, err
 	}
-	return k.unwrapWith(ctx, w, r.Wrapped, r.Check)
+	return k.unwrapWith(ctx, s, w, wrapped, check)
 }
 
-func (k *Keyring) unwrapWith(ctx context.Context, w KeyWrapper, wrapped Wrapped, check []byte) (aead.Key, error) {
+// unwrapOld unwraps with the KEK in force for a change to next. When the
+// identity that reached the key is refused, and next is the same key reached by
+// another, that one may unwrap instead: the vault says yes to it, and what comes
+// out is checked as ever.
+func (k *Keyring) unwrapOld(ctx context.Context, s subject, wrapped Wrapped, check []byte, next KEK) (aead.Key, error) {
+	key, err := k.unwrapBy(ctx, s, wrapped.KEK, wrapped, check)
+	if err == nil {
+		return key, nil
+	}
+	err = fmt.Errorf("with the KEK in force: %w", err)
+	if !errors.Is(err, ErrRevoked) || !wrapped.KEK.OtherWayTo(next) {
+		return aead.Key{}, err
+	}
+	wrapped.KEK = next
+	key, again := k.unwrapBy(ctx, s, next, wrapped, check)
+	if again != nil {
+		return aead.Key{}, fmt.Errorf("%w; as the new identity: %w", err, again)
+	}
+	return key, nil
+}
+
+func (k *Keyring) unwrapWith(ctx context.Context, s subject, w KeyWrapper, wrapped Wrapped, check []byte) (aead.Key, error) {
 	raw, err := w.Unwrap(ctx, wrapped)
-	if err = k.note(ctx, "unwrap", wrapped.KEK, wrapped.KeyVersion, err); err != nil {
+	if err = k.note(ctx, s, "unwrap", wrapped.KEK, wrapped.KeyVersion, err); err != nil {
 		clear(raw)
 	}
 	if err != nil {
-		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w", k.id, err)
+		return aead.Key{}, fmt.Errorf("unwrap key of %s: %w", s.name, err)
 	}
 	defer clear(raw)
 	key, err := aead.KeyFrom(raw)
 	if err != nil {
-		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w: %w", k.id, ErrWrongKey, err)
+		return aead.Key{}, fmt.Errorf("unwrap key of %s: %w: %w", s.name, ErrWrongKey, err)
 	}
-	if _, err := key.Open(k.checkAAD(), check); err != nil {
+	if _, err := key.Open(s.check, check); err != nil {
 		key.Wipe()
-		return aead.Key{}, fmt.Errorf("unwrap key of cluster %s: %w", k.id, ErrWrongKey)
+		return aead.Key{}, fmt.Errorf("unwrap key of %s: %w", s.name, ErrWrongKey)
 	}
 	return key, nil
+}
+
+// rewrap wraps key with kek and unwraps it again to see that it works.
+func (k *Keyring) rewrap(ctx context.Context, s subject, kek KEK, key aead.Key, check []byte) (wrapped Wrapped, err error) {
+	next, err := k.wrapper(ctx, kek)
+	if err != nil {
+		return Wrapped{}, err
+	}
+	err = key.Reveal(func(raw []byte) (err error) {
+		wrapped, err = next.Wrap(ctx, raw)
+		return k.note(ctx, s, "wrap", kek, wrapped.KeyVersion, err)
+	})
+	if err != nil {
+		return Wrapped{}, fmt.Errorf("wrap key of %s with the new KEK: %w", s.name, err)
+	}
+	wrapped.KEK = kek // as asked for: "" stays the newest version
+	if wrapped.KeyVersion == "" {
+		return Wrapped{}, fmt.Errorf("wrap key of %s: the wrapper does not say which key version wrapped", s.name)
+	}
+	verified, err := k.unwrapWith(ctx, s, next, wrapped, check)
+	if err != nil {
+		return Wrapped{}, fmt.Errorf("verify the new KEK: %w", err)
+	}
+	verified.Wipe()
+	return wrapped, nil
+}
+
+// scrub overwrites what remains of a replaced record in the store's log now
+// rather than at the store's next convenience. The new one is in force already.
+func (k *Keyring) scrub(ctx context.Context, s subject, kek KEK, version string) {
+	if err := store.Scrub(ctx, k.store); err != nil {
+		k.log.WarnContext(ctx, "old wrap is not scrubbed from the store's log yet", "cluster", k.id, "key_of", s.name, "error", err)
+	}
+	k.log.InfoContext(ctx, "key wrapped anew", "cluster", k.id, "key_of", s.name, "kind", kek.Kind, "vault", kek.VaultURI, "key", kek.KeyName, "key_version", version)
 }
 
 // Unlock asks the KEK for the cluster key, always, and keeps it until Lock. It
@@ -182,11 +253,14 @@ func (k *Keyring) Unlock(ctx context.Context) error {
 	return nil
 }
 
-// Lock wipes the cluster key. DEKs that were handed out are their holders' to
-// wipe. Locking twice is fine.
+// Lock wipes the cluster key and what opens databases with a KEK of their own.
+// DEKs that were handed out are their holders' to wipe. Locking twice is fine.
 func (k *Keyring) Lock() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for _, g := range k.gates {
+		g.shut()
+	}
 	k.key.Wipe()
 	k.key = aead.Key{}
 	k.epoch++
@@ -226,41 +300,25 @@ func (k *Keyring) Probe(ctx context.Context) error {
 // version of the same: one unwrap with the old, one wrap with the new, one
 // unwrap with the new to see that it works, one durable transaction that
 // replaces the old wrap. On any error, and on a crash at any point before that
-// transaction, the old wrap stays in force. It needs the old KEK and works
-// whether or not the keyring is unlocked; data is not touched.
+// transaction, the old wrap stays in force. It needs the old KEK, or the same
+// key reached by another identity, and works whether or not the keyring is
+// unlocked; data is not touched.
 func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
 	k.change.Lock()
 	defer k.change.Unlock()
-	next, err := k.wrapper(ctx, kek)
-	if err != nil {
-		return err
-	}
 	old, err := k.record(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := k.unwrap(ctx, old)
+	key, err := k.unwrapOld(ctx, k.self(), old.Wrapped, old.Check, kek)
 	if err != nil {
-		return fmt.Errorf("with the KEK in force: %w", err)
+		return err
 	}
 	defer key.Wipe()
 	young := clusterRecord{Format: recordFormat, Generation: old.Generation + 1, Check: old.Check}
-	err = key.Reveal(func(raw []byte) (err error) {
-		young.Wrapped, err = next.Wrap(ctx, raw)
-		return k.note(ctx, "wrap", kek, young.Wrapped.KeyVersion, err)
-	})
-	if err != nil {
-		return fmt.Errorf("wrap key of cluster %s with the new KEK: %w", k.id, err)
+	if young.Wrapped, err = k.rewrap(ctx, k.self(), kek, key, young.Check); err != nil {
+		return err
 	}
-	young.Wrapped.KEK = kek // as asked for: "" stays the newest version
-	if young.Wrapped.KeyVersion == "" {
-		return fmt.Errorf("wrap key of cluster %s: the wrapper does not say which key version wrapped", k.id)
-	}
-	verified, err := k.unwrapWith(ctx, next, young.Wrapped, young.Check)
-	if err != nil {
-		return fmt.Errorf("verify the new KEK: %w", err)
-	}
-	verified.Wipe()
 	err = k.store.Update(ctx, func(tx store.Tx) error {
 		now, err := loadCluster(tx, k.id)
 		if err != nil {
@@ -271,15 +329,10 @@ func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
 		}
 		return store.PutJSON(tx, clusterBucket, k.id, young)
 	})
-	if err = k.note(ctx, "rewrap", kek, young.Wrapped.KeyVersion, err); err != nil {
+	if err = k.note(ctx, k.self(), "rewrap", kek, young.Wrapped.KeyVersion, err); err != nil {
 		return fmt.Errorf("replace wrap of cluster %s: %w", k.id, err)
 	}
-	// The new wrap is in force. What remains of the old one in the store's log
-	// is overwritten now rather than at the store's next convenience.
-	if err := store.Scrub(ctx, k.store); err != nil {
-		k.log.WarnContext(ctx, "old wrap is not scrubbed from the store's log yet", "cluster", k.id, "error", err)
-	}
-	k.log.InfoContext(ctx, "cluster key wrapped anew", "cluster", k.id, "kind", kek.Kind, "vault", kek.VaultURI, "key", kek.KeyName, "key_version", young.Wrapped.KeyVersion)
+	k.scrub(ctx, k.self(), kek, young.Wrapped.KeyVersion)
 	return nil
 }
 

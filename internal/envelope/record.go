@@ -14,6 +14,7 @@ const (
 	clusterBucket  = "envelope.clusters"  // key: cluster id
 	databaseBucket = "envelope.databases" // key: cluster id / database id
 	recordFormat   = 1
+	gatedFormat    = 2 // of a database with a KEK of its own
 	wrapVersion    = 1
 
 	checkAAD    = "kustos cluster key check v1\x00"
@@ -33,13 +34,16 @@ type clusterRecord struct {
 type databaseRecord struct {
 	Format int           `json:"format"`
 	Keys   []databaseKey `json:"keys"`
-	// KEK is room for a database with a KEK of its own; must be absent in format 1.
-	KEK *Wrapped `json:"kek,omitempty"`
+	// The rest is there, and Format 2, when the database has a KEK of its own:
+	// it wraps the gate, without which Keys cannot be opened.
+	KEK        *Wrapped `json:"kek,omitempty"`
+	Generation int      `json:"generation,omitempty"` // +1 with every change of KEK
+	Check      []byte   `json:"check,omitempty"`      // nothing, sealed by the gate
 }
 
 type databaseKey struct {
 	Version int    `json:"version"`
-	Wrapped []byte `json:"wrapped"` // by the cluster key
+	Wrapped []byte `json:"wrapped"` // by the cluster key, and before that by the gate when there is one
 }
 
 func loadCluster(tx store.Tx, clusterID string) (clusterRecord, error) {
@@ -62,10 +66,10 @@ func loadDatabase(tx store.Tx, clusterID, databaseID string) (databaseRecord, er
 	} else if err != nil {
 		return r, err
 	}
-	if r.Format > recordFormat {
-		return r, fmt.Errorf("keys of database %s have format %d, this binary knows up to %d: %w", databaseID, r.Format, recordFormat, ErrNewerFormat)
+	if r.Format > gatedFormat {
+		return r, fmt.Errorf("keys of database %s have format %d, this binary knows up to %d: %w", databaseID, r.Format, gatedFormat, ErrNewerFormat)
 	}
-	if r.KEK != nil {
+	if (r.Format == gatedFormat) != (r.KEK != nil && r.KEK.KEK.Kind == KindCustomer) || r.Format != gatedFormat && r.KEK != nil {
 		return r, fmt.Errorf("database %s: %w", databaseID, ErrDatabaseKEK)
 	}
 	if len(r.Keys) == 0 {
@@ -114,6 +118,10 @@ func unwrapKey(by aead.Key, aad, wrapped []byte) (aead.Key, error) {
 
 // databaseKeyAAD: label | cluster id, 16 bytes | database id, 16 | version, 4.
 func databaseKeyAAD(clusterID, databaseID string, version int) ([]byte, error) {
+	return bindDatabase(databaseAAD, clusterID, databaseID, version)
+}
+
+func bindDatabase(label, clusterID, databaseID string, version int) ([]byte, error) {
 	c, err := ids.ParseGUID(clusterID)
 	if err != nil {
 		return nil, fmt.Errorf("cluster id: %w", err)
@@ -122,7 +130,7 @@ func databaseKeyAAD(clusterID, databaseID string, version int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database id: %w", err)
 	}
-	aad := append([]byte(databaseAAD), c[:]...)
+	aad := append([]byte(label), c[:]...)
 	aad = append(aad, d[:]...)
 	return binary.BigEndian.AppendUint32(aad, uint32(version)), nil
 }
