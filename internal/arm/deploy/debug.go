@@ -23,7 +23,7 @@ func (r *record) wants(kind string) bool {
 func (x *execution) content(v value.Value) json.RawMessage {
 	var secrets []string
 	for _, q := range x.p.Parameters {
-		if q.Secure {
+		if q.Sensitive {
 			secrets = texts(q.Value, secrets)
 		}
 	}

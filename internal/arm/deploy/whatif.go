@@ -166,7 +166,7 @@ func (p *preview) nested(s *site, r *template.Resource, rt eval.Runtime) error {
 	for _, o := range list {
 		entry := value.Of(m("type", o.Type))
 		if !o.Secure {
-			entry.Set("value", o.Value)
+			entry.Set("value", o.Shown)
 		}
 		outputs.Set(o.Name, entry)
 	}

@@ -146,7 +146,7 @@ func shownParameters(p *template.Program) []shownValue {
 	for _, q := range p.Parameters {
 		v := shownValue{Name: q.Name, Type: q.Type}
 		if !q.Secure {
-			v.Value = value.Raw(q.Value)
+			v.Value = value.Raw(p.Shown(q))
 		}
 		out = append(out, v)
 	}
@@ -158,7 +158,7 @@ func shownOutputs(list []template.Output) []shownValue {
 	for _, o := range list {
 		v := shownValue{Name: o.Name, Type: o.Type}
 		if !o.Secure {
-			v.Value = value.Raw(o.Value)
+			v.Value = value.Raw(o.Shown)
 		}
 		out = append(out, v)
 	}

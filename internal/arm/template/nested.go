@@ -120,16 +120,26 @@ func (p *Program) foldOuter(env *eval.Env, r *Resource, n *relaxed.Node) (*relax
 			out.Members = append(out.Members, m)
 		}
 	}
+	inPart := false
 	var secure []Parameter
 	declared := value.NewObject(0)
 	for _, q := range p.Parameters {
 		if view.hidden[q.Name] {
 			secure = append(secure, q)
-			declared.Set(q.Name, value.Of(value.Member{Name: "type", Value: q.Type}))
+			declaration := value.Of(value.Member{Name: "type", Value: q.Type})
+			if !q.Secure { // only a part is: the whole type says which
+				inPart = true
+				declaration, _ = value.Copy(q.node.Value()).(*value.Object)
+				declaration.Delete("defaultValue")
+			}
+			declared.Set(q.Name, declaration)
 		}
 	}
 	if len(secure) > 0 {
 		out.Members = append(out.Members, relaxed.Member{Name: "parameters", Node: relaxed.FromValue(declared, n.Line, n.Column)})
+		if d := p.src.Template.Get("definitions"); inPart && !d.IsNull() {
+			out.Members = append(out.Members, relaxed.Member{Name: "definitions", Node: d})
+		}
 		if f := p.src.Template.Get("functions"); !f.IsNull() { // they may be called with a secret
 			out.Members = append(out.Members, relaxed.Member{Name: "functions", Node: f})
 		}

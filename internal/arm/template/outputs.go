@@ -15,6 +15,8 @@ type Output struct {
 	Type   string
 	Secure bool
 	Value  value.Value
+	// Shown is Value without its secure parts, for responses.
+	Shown value.Value
 }
 
 // OutputError says why one output has no value.
@@ -106,6 +108,9 @@ func (p *Program) output(name string, n *relaxed.Node, runtime eval.Runtime) (o 
 	}
 	if err := env.Weigh(o.Value); err != nil {
 		return o, false, err
+	}
+	if o.Shown = o.Value; spec.holdsSecret(p, 0) {
+		o.Shown = spec.shown(p, o.Value, 0)
 	}
 	return o, true, spec.checkOutput(p, o.Value)
 }

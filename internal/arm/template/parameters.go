@@ -40,7 +40,7 @@ func (p *Program) bindParameters() error {
 			if err != nil {
 				return err
 			}
-			q.Type, q.Secure = spec.wireName(), spec.secure
+			q.Type, q.Secure, q.Sensitive = spec.wireName(), spec.secure, spec.holdsSecret(p, 0)
 			key := strings.ToLower(m.Name)
 			if _, ok := p.params[key]; ok {
 				return invalid(m.Node, q.path, "The template parameter '%s' is declared more than once in different case. %s", m.Name, seeParameters)
@@ -162,7 +162,7 @@ func (p *Program) parameter(name string) (value.Value, error) {
 		return nil, unknownParameter(name)
 	}
 	q := p.Parameters[i]
-	if p.hidden != nil && q.Secure {
+	if p.hidden != nil && q.Sensitive {
 		p.hidden[q.Name] = true
 		return nil, &eval.Deferred{Function: "parameters", Target: q.Name, Expr: &expr.Call{Name: "parameters", Args: []expr.Expr{&expr.Text{Value: q.Name}}}}
 	}

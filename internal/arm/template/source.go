@@ -85,6 +85,8 @@ type Program struct {
 	// hidden, when set, are the secure parameters that were asked for: a view
 	// made by hidingSecrets does not know their values.
 	hidden map[string]bool
+	// following are the type references that are being looked into.
+	following map[string]bool
 	// emptyLoops are the names of loops with a count of 0.
 	emptyLoops map[string]bool
 }
@@ -95,7 +97,9 @@ type Parameter struct {
 	// Type as the service prints it: String, SecureString, Int …
 	Type   string
 	Secure bool
-	Value  value.Value
+	// Sensitive is set when a part of the value is secure, or all of it.
+	Sensitive bool
+	Value     value.Value
 	// Expr is set instead of Value when the value is not known yet.
 	Expr expr.Expr
 
@@ -134,7 +138,7 @@ func (p *Program) deployment() (value.Value, error) {
 	for _, q := range p.Parameters {
 		o := value.NewObject(2)
 		if !q.Secure && q.Expr == nil {
-			o.Set("value", q.Value)
+			o.Set("value", p.Shown(q))
 		}
 		params.Set(q.Name, o)
 	}

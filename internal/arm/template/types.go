@@ -72,7 +72,7 @@ func (p *Program) readRef(n, ref *relaxed.Node, path string, depth int) (*typeSp
 	if !ok || def == nil {
 		return nil, invalid(ref, path, "The type reference '%s' at line '%d' and column '%d' does not lead to a definition of the template. %s", target, ref.Line, ref.Column, seeParameters)
 	}
-	if depth > 64 {
+	if depth > maxTypeDepth {
 		return nil, invalid(ref, path, "The type reference '%s' leads back to itself. %s", target, seeParameters)
 	}
 	t, err := p.readTypeDepth(def, p.src.Path+".definitions."+name, depth+1)
@@ -204,7 +204,7 @@ func (t *typeSpec) violation(p *Program, v value.Value, at string, depth int) st
 	if at != "" {
 		where = " at '" + at + "'"
 	}
-	if depth > 64 {
+	if depth > maxTypeDepth {
 		return "The value" + where + " is nested too deeply"
 	}
 	if v == nil && t.nullable {
