@@ -76,6 +76,7 @@ func document() string {
 	b.WriteString(directoryPlane)
 	b.WriteString(resourceTypes())
 	section(&b, "Template functions", "Supported", eval.NewLibrary().Names())
+	section(&b, "", "Refused with their reason (`InvalidTemplate`)", eval.NewLibrary().Refused())
 	b.WriteString("`list*` is every function whose name begins so. Any other function is refused by name with `InvalidTemplate`.\n\n")
 	b.WriteString(vaultOperations())
 	return b.String()

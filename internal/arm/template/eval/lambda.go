@@ -267,14 +267,20 @@ func toObject(c *call) (value.Value, error) {
 }
 
 func groupBy(c *call) (value.Value, error) {
-	out := value.NewObject(8)
+	groups := map[string][]value.Value{} // names that differ in case are two groups
+	var order []string
 	err := keyed(c, func(key string, v value.Value) {
-		old, _ := out.Get(key)
-		group, _ := old.([]value.Value)
-		out.Set(key, append(group, v))
+		if _, ok := groups[key]; !ok {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], v)
 	})
 	if err != nil {
 		return nil, err
+	}
+	out := value.NewObject(len(order))
+	for _, key := range order {
+		out.Set(key, groups[key])
 	}
 	return out, nil
 }

@@ -17,6 +17,9 @@ type builtin struct {
 	// builds is set for functions that put arguments together: their results
 	// are weighed.
 	builds bool
+	// refused is set for functions of the language that are known, and whose
+	// calls are refused with a reason.
+	refused bool
 	// arity replaces the usual text for a wrong number of arguments.
 	arity func(name string, n int) error
 	eager func(c *call, args []value.Value) (value.Value, error)
@@ -39,7 +42,7 @@ func NewLibrary() *Library {
 	for _, family := range []map[string]*builtin{
 		arrayFunctions(), collectionFunctions(), comparisonFunctions(), logicalFunctions(), numericFunctions(), objectFunctions(),
 		stringFunctions(), encodingFunctions(), uriFunctions(), hashFunctions(), dateFunctions(), lambdaFunctions(), cidrFunctions(),
-		deploymentFunctions(), scopeFunctions(), resourceFunctions(), flowFunctions(),
+		deploymentFunctions(), scopeFunctions(), resourceFunctions(), flowFunctions(), refusedFunctions(),
 	} {
 		for name, b := range family {
 			key := strings.ToLower(name)

@@ -31,7 +31,7 @@ func uri(c *call, args []value.Value) (value.Value, error) {
 		return nil, Errorf("The template language function '%s' expects its second argument to be a relative uri string. The provided value is '%s'. %s", c.name, rel, see(c.name))
 	}
 	out := b.ResolveReference(r)
-	out.Host = withoutDefaultPort(out.Scheme, out.Host)
+	out.Host = withoutDefaultPort(out.Scheme, strings.ToLower(out.Host))
 	if out.Path == "" && out.Opaque == "" && out.Host != "" {
 		out.Path = "/"
 	}
