@@ -35,6 +35,7 @@ type cache struct {
 // hot is one extent in memory.
 type hot struct {
 	id   string
+	db   string
 	name string // under which the child knows it; never used twice
 
 	mu     sync.Mutex     // one loader at a time
@@ -58,7 +59,7 @@ func newCache(s *session, budget int64) *cache {
 // pin makes an extent readable in the child and keeps it so until unpin. It
 // returns the name under which the child knows it.
 func (c *cache) pin(ctx context.Context, child engine.Child, e catalog.Extent) (*hot, error) {
-	h, err := c.entry(e.ID)
+	h, err := c.entry(e)
 	if err != nil {
 		return nil, err
 	}
@@ -69,18 +70,18 @@ func (c *cache) pin(ctx context.Context, child engine.Child, e catalog.Extent) (
 	return h, nil
 }
 
-func (c *cache) entry(id string) (*hot, error) {
+func (c *cache) entry(e catalog.Extent) (*hot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, context.Cause(c.s.ctx)
 	}
-	h, ok := c.hot[id]
+	h, ok := c.hot[e.ID]
 	if !ok {
 		c.opened++
-		h = &hot{id: id, name: fmt.Sprintf("%s.%d", id, c.opened)}
+		h = &hot{id: e.ID, db: e.DatabaseID, name: fmt.Sprintf("%s.%d", e.ID, c.opened)}
 		h.place = c.order.PushBack(h)
-		c.hot[id] = h
+		c.hot[e.ID] = h
 	}
 	h.pins++
 	c.order.MoveToBack(h.place)
@@ -191,7 +192,7 @@ func (c *cache) crowd() []*hot {
 
 // put adds an extent whose plaintext is at hand: it was just written. The
 // cache takes the file over.
-func (c *cache) put(id string, f *os.File, size int64) {
+func (c *cache) put(id, database string, f *os.File, size int64) {
 	c.mu.Lock()
 	if _, ok := c.hot[id]; ok || c.closed {
 		c.mu.Unlock()
@@ -199,7 +200,7 @@ func (c *cache) put(id string, f *os.File, size int64) {
 		return
 	}
 	c.opened++
-	h := &hot{id: id, name: fmt.Sprintf("%s.%d", id, c.opened), file: f, size: size}
+	h := &hot{id: id, db: database, name: fmt.Sprintf("%s.%d", id, c.opened), file: f, size: size}
 	h.place = c.order.PushBack(h)
 	c.hot[id] = h
 	c.bytes += size
@@ -288,6 +289,25 @@ func (h *hot) wipe() {
 	if h.sparse != nil {
 		h.sparse.Close()
 		h.source.close()
+	}
+}
+
+// expel gives up everything of one database, whoever has it pinned. The child
+// that had it open is gone by then.
+func (c *cache) expel(database string) {
+	c.mu.Lock()
+	var all []*hot
+	for _, h := range c.hot {
+		if h.db == database {
+			c.forget(h)
+			all = append(all, h)
+		}
+	}
+	c.mu.Unlock()
+	for _, h := range all {
+		h.mu.Lock()
+		h.wipe()
+		h.mu.Unlock()
 	}
 }
 

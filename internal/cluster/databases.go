@@ -54,7 +54,7 @@ func (r *Runtime) CreateDatabase(ctx context.Context, id string, db catalog.Data
 		}
 		s.names.Lock()
 		defer s.names.Unlock()
-		s.dbs[db.ID] = &database{meta: db, journal: newJournal(s, db.ID), tables: make(map[string]*table)}
+		s.dbs[db.ID] = &database{meta: db, journal: newJournal(s, db.ID), tables: make(map[string]*table), lease: newLease()}
 		return nil
 	})
 }
@@ -128,10 +128,13 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 		if gone, err = n.cat.FindDatabase(tx, name); err != nil {
 			return err
 		}
-		return errors.Join(n.cat.DeleteDatabase(tx, gone.ID), n.ring.DeleteDatabase(tx, gone.ID))
+		return errors.Join(n.cat.DeleteDatabase(tx, gone.ID), n.ring.DeleteDatabase(tx, gone.ID), forgetSuspension(tx, n.spec.ID, gone.ID))
 	})
 	if err != nil {
 		return err
+	}
+	if k := n.ownKeyIfAny(gone.ID); k != nil {
+		k.wake() // its keeper ends
 	}
 	if s == nil {
 		return nil // its files are orphans, collected at the next start
@@ -139,6 +142,11 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 	s.names.Lock()
 	db := s.dbs[gone.ID]
 	delete(s.dbs, gone.ID)
+	for id, closed := range s.closedTables {
+		if closed == db {
+			delete(s.closedTables, id)
+		}
+	}
 	for _, t := range db.tables {
 		delete(s.byID, t.meta.ID)
 	}

@@ -63,9 +63,17 @@ func received(file io.Reader, size int64) (*os.File, error) {
 // position and must have the table's storage types.
 func (r *Runtime) IngestQuery(ctx context.Context, id, database, table string, q Query) (int64, error) {
 	return r.direct(ctx, id, database, table, func(ctx context.Context, s *session, child engine.Child, meta catalog.Table, out *os.File) (int64, error) {
-		if _, err := s.database(q.Database); err != nil {
+		dbs, err := s.concerned(q)
+		if err != nil {
 			return 0, err
 		}
+		leave, err := admit(dbs)
+		if err != nil {
+			return 0, err
+		}
+		defer leave()
+		ctx, end := s.during(ctx, dbs...)
+		defer end()
 		b, err := s.bind(ctx, child, q)
 		if err != nil {
 			return 0, err
@@ -107,12 +115,16 @@ func (r *Runtime) direct(ctx context.Context, id, database, table string, write 
 	if err != nil {
 		return 0, err
 	}
-	ctx, end := s.during(ctx)
+	if err := t.db.lease.enter(); err != nil {
+		return 0, err
+	}
+	defer t.db.lease.leave()
+	ctx, end := s.during(ctx, t.db)
 	defer end()
 	rows, err := t.direct(ctx, func(child engine.Child, meta catalog.Table, out *os.File) (int64, error) {
 		return write(ctx, s, child, meta, out)
 	})
-	return rows, fullDisk(s.refusal(ctx, err))
+	return rows, t.db.ended(fullDisk(s.refusal(ctx, err)))
 }
 
 func (t *table) direct(ctx context.Context, write func(child engine.Child, meta catalog.Table, out *os.File) (int64, error)) (int64, error) {

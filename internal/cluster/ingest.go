@@ -26,7 +26,11 @@ func (r *Runtime) Ingest(ctx context.Context, id, database, table string, batch 
 	if err != nil {
 		return err
 	}
-	return s.ended(fullDisk(t.ingest(ctx, batch)))
+	if err := t.db.lease.enter(); err != nil {
+		return err
+	}
+	defer t.db.lease.leave()
+	return t.db.ended(s.ended(fullDisk(t.ingest(ctx, batch))))
 }
 
 func (t *table) ingest(ctx context.Context, batch arrow.RecordBatch) error {
@@ -153,12 +157,18 @@ func (t *table) afterCrash(changed <-chan struct{}, seq uint64) error {
 		// While this is held no log is replayed.
 		t.s.engine.mu.RLock()
 		defer t.s.engine.mu.RUnlock()
+		if why := t.db.lease.closed(); why != nil {
+			refused = why // the log was not replayed
+			break
+		}
 		if t.s.engine.child != nil {
 			return nil
 		}
 		refused = ErrEngine
 	case <-t.s.ctx.Done():
 		refused = context.Cause(t.s.ctx)
+	case <-t.db.lease.ctx.Done():
+		refused = context.Cause(t.db.lease.ctx)
 	}
 	return errors.Join(refused, t.db.journal.abort(context.WithoutCancel(t.s.ctx), t.meta.ID, seq))
 }

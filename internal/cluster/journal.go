@@ -300,6 +300,9 @@ func (s *session) openJournals(ctx context.Context) error {
 		}
 	}
 	for _, db := range s.dbs {
+		if db.lease.closed() != nil {
+			continue
+		}
 		if err := db.journal.scan(ctx); err != nil {
 			return fmt.Errorf("database %s: %w", db.meta.ID, err)
 		}

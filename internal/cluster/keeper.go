@@ -23,6 +23,7 @@ const (
 // when the key is refused and resumes it when the key is back. It ends with
 // the runtime or with the cluster.
 func (n *node) keep() {
+	n.watchDatabases()
 	pause := firstRetry
 	for {
 		advanced := n.r.cfg.Advanced()
@@ -129,31 +130,43 @@ func (n *node) probe() {
 // follow wraps the cluster key anew when the KEK is named without a version
 // and its vault has a newer one than the one that wrapped. Which one is the
 // newest the vault says when it wraps something: here a key that is thrown
-// away. Until the new wrap is durable the old version stays in use.
+// away. Until the new wrap is durable the old version stays in use. A pinned
+// version is asked too: one that cannot wrap gives cause for worry.
 func (n *node) follow(ctx context.Context) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	now, err := n.ring.Wrapped(ctx) // again: it may have been changed since
-	if err != nil || now.KEK.Kind != envelope.KindCustomer || now.KEK.KeyVersion != "" {
+	if err != nil || now.KEK.Kind != envelope.KindCustomer {
 		return err
 	}
-	wrapper, err := n.r.cfg.Wrappers.For(ctx, now.KEK)
+	newest, err := n.r.newest(ctx, now.KEK)
+	if err != nil || now.KEK.KeyVersion != "" || newest == now.KeyVersion {
+		return err
+	}
+	if err := n.ring.ChangeKEK(ctx, now.KEK); err != nil {
+		return fmt.Errorf("follow key version %s: %w", newest, err)
+	}
+	return nil
+}
+
+// newest is the version that a KEK wraps with now: the pinned one, or the
+// vault's newest. An error of a pinned one says that it cannot wrap any more.
+func (r *Runtime) newest(ctx context.Context, kek envelope.KEK) (version string, err error) {
+	what := "look for a newer key version"
+	if kek.KeyVersion != "" {
+		what = "the key unwraps and does not wrap"
+	}
+	wrapper, err := r.cfg.Wrappers.For(ctx, kek)
 	if err != nil {
-		return fmt.Errorf("look for a newer key version: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	throwaway := make([]byte, 32)
 	_, _ = rand.Read(throwaway) // crypto/rand.Read never fails: it ends the program instead
-	newest, err := wrapper.Wrap(ctx, throwaway)
+	wrapped, err := wrapper.Wrap(ctx, throwaway)
 	if err != nil {
-		return fmt.Errorf("look for a newer key version: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	if newest.KeyVersion == now.KeyVersion {
-		return nil
-	}
-	if err := n.ring.ChangeKEK(ctx, now.KEK); err != nil {
-		return fmt.Errorf("follow key version %s: %w", newest.KeyVersion, err)
-	}
-	return nil
+	return wrapped.KeyVersion, nil
 }
 
 // worry keeps what gives cause for concern about a running cluster's key.

@@ -44,12 +44,14 @@ type node struct {
 	current   *session
 	askedLast time.Time // when the key last answered
 	deleted   bool
+	own       map[string]*databaseKey // of databases with a KEK of their own, by id
 }
 
 func newNode(r *Runtime, rec record, ring *envelope.Keyring) *node {
 	n := &node{
 		r: r, spec: rec.Spec, ring: ring, cat: catalog.New(rec.ID, ring, r.cfg.Now),
 		kick: make(chan struct{}, 1), tried: make(chan struct{}), wanted: rec.Running, phase: Stopped, since: r.cfg.Now(),
+		own: make(map[string]*databaseKey),
 	}
 	if rec.Running {
 		n.phase = Starting
@@ -117,13 +119,19 @@ func (n *node) begin(ctx context.Context) error {
 	if err := n.ring.Unlock(ask); err != nil {
 		return err
 	}
+	closed, err := n.unlockDatabases(ctx)
+	if err != nil {
+		n.ring.Lock()
+		return err
+	}
 	away := n.keyState() == envelope.KeySuspended || n.keyState() == envelope.KeyFailed
 	if away {
 		n.moveKey(envelope.KeyAnswered, nil)
 	}
-	s, err := newSession(ctx, n)
+	s, err := newSession(ctx, n, closed)
 	if err != nil {
 		n.ring.Lock()
+		n.databasesBroke(err)
 		if away {
 			n.moveKey(envelope.KeyBroke, err)
 		}
@@ -133,6 +141,7 @@ func (n *node) begin(ctx context.Context) error {
 	if wrapped, err := n.ring.Wrapped(ctx); err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
 		n.moveKey(envelope.KeyToPlatform, nil) // changed while it was being restored
 	}
+	n.databasesUp()
 	n.mu.Lock()
 	n.current = s
 	n.askedLast = n.r.cfg.Now()
@@ -239,7 +248,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 		if err := tx.Delete(recordBucket, n.spec.ID); err != nil {
 			return err
 		}
-		return errors.Join(n.ring.Delete(tx), n.cat.Delete(tx))
+		return errors.Join(n.ring.Delete(tx), n.cat.Delete(tx), forgetSuspensions(tx, n.spec.ID))
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound)
@@ -315,5 +324,8 @@ func (r *Runtime) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) er
 func (r *Runtime) ProbeNow(id string) {
 	if n, err := r.node(r.ctx, id); err == nil {
 		n.wake()
+		for _, k := range n.databaseKeys() {
+			k.wake()
+		}
 	}
 }

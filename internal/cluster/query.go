@@ -27,10 +27,14 @@ func (r *Runtime) Query(ctx context.Context, id string, q Query) (engine.Rows, e
 		return nil, err
 	}
 	defer s.leave()
-	if _, err := s.database(q.Database); err != nil {
-		return nil, err
+	for {
+		kills := s.engine.kills.Load()
+		rows, err := s.query(ctx, q)
+		if errors.Is(err, ErrEngine) && s.engine.kills.Load() != kills {
+			continue // the child went because of another database's key
+		}
+		return rows, err
 	}
-	return s.query(ctx, q)
 }
 
 // bound is a statement with what it holds: pinned extents and used buffers.
@@ -229,11 +233,22 @@ func missingValue(c catalog.Column) string {
 // query runs a statement. Rows that come hold what the statement uses until
 // they are closed.
 func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
+	dbs, err := s.concerned(q)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := admit(dbs)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ctx, end := s.during(ctx, dbs...)
 	child, err := s.engine.live(ctx)
 	if err != nil {
-		return nil, s.ended(err)
+		err = s.refusal(ctx, s.ended(err))
+		end()
+		return nil, err
 	}
-	ctx, end := s.during(ctx)
 	b, err := s.bind(ctx, child, q)
 	if err != nil {
 		err = s.refusal(ctx, err)
@@ -250,13 +265,6 @@ func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
 	return &rows{Rows: inner, b: b, ctx: ctx, done: func() { b.release(); end() }}, nil
 }
 
-// during derives a context that ends with the session as well.
-func (s *session) during(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
-	return ctx, func() { stop(); cancel(nil) }
-}
-
 // refusal translates what the child or the cache said for the caller.
 func (s *session) refusal(ctx context.Context, err error) error {
 	if err == nil {
@@ -264,6 +272,10 @@ func (s *session) refusal(ctx context.Context, err error) error {
 	}
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
+	}
+	var suspended *SuspendedError
+	if errors.As(context.Cause(ctx), &suspended) {
+		return suspended // of a database
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err

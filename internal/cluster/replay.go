@@ -25,7 +25,7 @@ func (s *session) replay(ctx context.Context, child engine.Child) error {
 }
 
 func (s *session) replayDatabase(ctx context.Context, child engine.Child, db *database) error {
-	if !db.journal.holdsRows(s) {
+	if db.lease.closed() != nil || !db.journal.holdsRows(s) {
 		return nil
 	}
 	type number struct {
@@ -42,6 +42,7 @@ func (s *session) replayDatabase(ctx context.Context, child engine.Child, db *da
 	if err != nil {
 		return err
 	}
+	db.lease.touch()
 	loaders := make(map[string]*loader)
 	err = db.journal.read(ctx, func(_ wal.Segment, e entry) error {
 		t, ok := s.byID[e.tableID]

@@ -33,6 +33,21 @@ func (s *session) maintain() {
 	}
 }
 
+// maintain does what is due of one table, nothing while its database is closed.
+func (t *table) maintain(ctx context.Context) error {
+	if t.db.lease.enter() != nil {
+		return nil
+	}
+	defer t.db.lease.leave()
+	ctx, end := t.s.during(ctx, t.db)
+	defer end()
+	err := errors.Join(t.expire(ctx), t.merge(ctx))
+	if t.db.lease.closed() != nil {
+		return nil
+	}
+	return err
+}
+
 func (s *session) reportMaintenance(err error) {
 	if err != nil && s.ctx.Err() == nil && !errors.Is(err, ErrEngine) {
 		s.log.Error("extents cannot be maintained", "error", err)
@@ -48,7 +63,7 @@ func (s *session) maintainOnce(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		errs = append(errs, t.expire(ctx), t.merge(ctx))
+		errs = append(errs, t.maintain(ctx))
 	}
 	return errors.Join(errs...)
 }

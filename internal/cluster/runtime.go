@@ -64,6 +64,8 @@ type Config struct {
 	// OnKey hears of every change of a key's state, in order for each cluster,
 	// with what caused it or nil. The same rules hold. nil = nobody listens.
 	OnKey func(c Spec, from, to envelope.KeyState, cause error)
+	// OnDatabaseKey is OnKey for databases with a key of their own, named by id.
+	OnDatabaseKey func(c Spec, database string, from, to envelope.KeyState, cause error)
 	// Forget is called when the keys and the plaintext of a cluster have been
 	// wiped; it makes what the process has let go of unreadable too. nil does nothing.
 	Forget func()

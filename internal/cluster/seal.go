@@ -19,6 +19,10 @@ import (
 // is committed, never in both: one transaction adds the extent and moves the
 // table's position in the log.
 func (t *table) seal(ctx context.Context) error {
+	if t.db.lease.enter() != nil {
+		return nil // its rows are in the log
+	}
+	defer t.db.lease.leave()
 	t.sealing.Lock()
 	defer t.sealing.Unlock()
 	child, _, err := t.s.engine.acquire()
@@ -27,6 +31,9 @@ func (t *table) seal(ctx context.Context) error {
 	}
 	defer t.s.engine.release()
 	if err := t.sealFrozen(ctx, child); err != nil {
+		if t.db.lease.closed() != nil {
+			return nil
+		}
 		return fmt.Errorf("seal table %s: %w", t.meta.ID, err)
 	}
 	return nil
@@ -126,7 +133,7 @@ func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog
 		plain.Close()
 		return catalog.Extent{}, err
 	}
-	s.cache.put(e.ID, plain, e.Stats.ParquetSize)
+	s.cache.put(e.ID, e.DatabaseID, plain, e.Stats.ParquetSize)
 	if err := s.commitExtent(ctx, child, &e, columns, commit); err != nil {
 		s.removeExtents([]catalog.Extent{e})
 		return catalog.Extent{}, err

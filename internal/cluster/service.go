@@ -41,6 +41,12 @@ type Lifecycle interface {
 	// ChangeKEK puts the cluster key under another KEK. It needs the old KEK;
 	// on any error the old one stays in force. Works in every phase.
 	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
+	// ChangeDatabaseKEK gives a database a KEK of its own, another one, or, with
+	// the platform's, the cluster's again. On any error the old one stays in force.
+	// The cluster must run when the first comes or the last goes.
+	ChangeDatabaseKEK(ctx context.Context, id, database string, kek envelope.KEK) error
+	// DatabaseState says how it stands with a database's own key; works at any time.
+	DatabaseState(ctx context.Context, id, database string) (DatabaseState, error)
 	// ProbeNow probes the key, or tries to resume, without waiting for the interval.
 	ProbeNow(id string)
 	// HintVault does so for every cluster whose KEK lies in the vault of this host.

@@ -38,7 +38,12 @@ type session struct {
 	ddl   sync.Mutex // one change of the catalogue at a time
 	names sync.RWMutex
 	dbs   map[string]*database // by id
-	byID  map[string]*table    // tables of all databases
+	byID  map[string]*table    // tables of all open databases
+	// closedTables are those of databases whose own key is away.
+	closedTables map[string]*database
+	// opensAndShuts: one suspension or restoration of a database at a time.
+	// Taken before ddl.
+	opensAndShuts sync.Mutex
 
 	// opening is held for reading by whoever has seen which extents there are
 	// and has not opened their files yet; for writing to remove files.
@@ -53,15 +58,18 @@ type session struct {
 type database struct {
 	meta    catalog.Database
 	journal *journal
-	tables  map[string]*table // by name
+	tables  map[string]*table // by name; none while the database is closed
+	lease   *lease
 }
 
 // newSession brings a cluster up whose keyring is unlocked: reads the
 // catalogue, collects orphans, starts the child, replays the log.
-func newSession(ctx context.Context, n *node) (s *session, err error) {
+// closed says which databases cannot be opened, and why.
+func newSession(ctx context.Context, n *node, closed map[string]error) (s *session, err error) {
 	s = &session{
 		cluster: n.spec.ID, dir: n.r.dir(n.spec.ID), cfg: n.r.cfg, store: n.r.cfg.Store, ring: n.ring, cat: n.cat,
 		log: n.r.cfg.Log.With("cluster", n.spec.ID), dbs: make(map[string]*database), byID: make(map[string]*table),
+		closedTables: make(map[string]*database),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.cache = newCache(s, n.r.cfg.CacheBytes)
@@ -77,7 +85,7 @@ func newSession(ctx context.Context, n *node) (s *session, err error) {
 			return nil, fmt.Errorf("start cluster: %w", err)
 		}
 	}
-	if err := s.load(ctx); err != nil {
+	if err := s.load(ctx, closed); err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
 	if err := s.collectOrphans(ctx); err != nil {
@@ -95,30 +103,24 @@ func newSession(ctx context.Context, n *node) (s *session, err error) {
 }
 
 // load reads the catalogue.
-func (s *session) load(ctx context.Context) error {
+func (s *session) load(ctx context.Context, closed map[string]error) error {
 	return s.store.View(ctx, func(tx store.Tx) error {
 		dbs, err := s.cat.Databases(tx)
 		if err != nil {
 			return err
 		}
 		for _, meta := range dbs {
-			db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table)}
-			s.dbs[meta.ID] = db
-			tables, err := s.cat.Tables(tx, meta.ID)
+			if why := closed[meta.ID]; why != nil {
+				s.dbs[meta.ID] = closedDatabase(s, meta, why)
+				continue
+			}
+			db, err := s.openDatabase(tx, meta)
 			if err != nil {
 				return err
 			}
-			for _, tm := range tables {
-				t := newTable(s, db, tm)
-				if t.extents, err = s.cat.Extents(tx, meta.ID, tm.ID); err != nil {
-					return err
-				}
-				if t.position, err = s.cat.Position(tx, meta.ID, tm.ID); err != nil {
-					return err
-				}
-				db.journal.atLeast(t.position)
-				db.tables[tm.Name] = t
-				s.byID[tm.ID] = t
+			s.dbs[meta.ID] = db
+			for _, t := range db.tables {
+				s.byID[t.meta.ID] = t
 			}
 		}
 		return nil
@@ -178,11 +180,12 @@ func (s *session) database(name string) (*database, error) {
 	return s.find(name)
 }
 
-// find is database for a caller that holds names.
+// find is database for a caller that holds names. A database that is closed
+// is found as the reason why.
 func (s *session) find(name string) (*database, error) {
 	for _, db := range s.dbs {
 		if strings.EqualFold(db.meta.Name, name) {
-			return db, nil
+			return db, db.lease.closed()
 		}
 	}
 	return nil, fmt.Errorf("database %s: %w", name, catalog.ErrNotFound)
@@ -207,6 +210,9 @@ func (s *session) table(database, name string) (*table, error) {
 func (s *session) tableByID(id string) (*table, error) {
 	s.names.RLock()
 	defer s.names.RUnlock()
+	if db, ok := s.closedTables[id]; ok {
+		return nil, db.lease.closed()
+	}
 	t, ok := s.byID[id]
 	if !ok {
 		return nil, fmt.Errorf("table %s: %w", id, catalog.ErrNotFound)

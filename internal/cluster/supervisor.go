@@ -15,6 +15,7 @@ import (
 type supervisor struct {
 	s       *session
 	buffers atomic.Uint64 // number of the last buffer, for its name
+	kills   atomic.Uint64 // how often the child was killed on purpose
 
 	// mu is held for reading by whoever changes what the child holds, together
 	// with the log or the catalogue; for writing while a child is replaced. So
@@ -173,6 +174,15 @@ func (v *supervisor) current() engine.Child {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.child
+}
+
+// kill ends the child because it may hold what must not be in memory any more.
+// The next one is started as after a crash.
+func (v *supervisor) kill() {
+	v.kills.Add(1)
+	if child := v.current(); child != nil {
+		child.Close()
+	}
 }
 
 // stop kills the child and waits for its end. The session's context has ended

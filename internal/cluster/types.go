@@ -51,17 +51,39 @@ type State struct {
 	Confinement engine.Confinement
 }
 
+// DatabaseState says how it stands with the key of one database.
+type DatabaseState struct {
+	// Own is false when the database follows the cluster's key; the rest but Key is zero then.
+	Own        bool
+	KEK        envelope.KEK
+	KeyVersion string // of the KEK, that wrapped
+	Key        envelope.KeyState
+	// Suspended says that the database does not answer because of its own key, since when.
+	Suspended bool
+	Since     time.Time
+	// Reason is a sentence that says why it is suspended, or why its key gives
+	// cause for worry; "" when all is well.
+	Reason   string
+	Code     string // of the refusal that suspended it, "" otherwise
+	VaultURI string // of the refusal that suspended it, "" otherwise
+}
+
 // ErrNotRunning says that the cluster is stopped or starting.
 var ErrNotRunning = errors.New("cluster is not running")
 
-// SuspendedError says that the cluster's key is away. It is ErrNotRunning to errors.Is.
+// SuspendedError says that the cluster's key is away, or a database's own. It
+// is ErrNotRunning to errors.Is.
 type SuspendedError struct {
+	Database string // the name of the one that is suspended, "" when it is the cluster
 	Code     string // the code of the refusal: "KeyNotFound", "IdentityDoesNotHaveAccessToKeyVault" …
 	VaultURI string
 	Reason   string // a sentence for people
 }
 
 func (e *SuspendedError) Error() string {
+	if e.Database != "" {
+		return fmt.Sprintf("database %s is suspended: %s (%s, %s)", e.Database, e.Reason, e.Code, e.VaultURI)
+	}
 	return fmt.Sprintf("cluster is suspended: %s (%s, %s)", e.Reason, e.Code, e.VaultURI)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/kql/types"
 	"github.com/kustos-io/kustos/internal/kusto/command"
 	"github.com/kustos-io/kustos/internal/wire"
@@ -140,6 +141,27 @@ func (h *Handler) principalRoles(c *call) tableResult {
 	return out
 }
 
+// suspension says since when and why a database is suspended because of its
+// own key, "" when it is not.
+func (h *Handler) suspension(ctx context.Context, c *call, database string) (string, error) {
+	st, err := h.runtime.DatabaseState(ctx, c.cluster.ID, database)
+	if err != nil || !st.Suspended {
+		return "", err
+	}
+	return "Suspended since " + wire.Time(st.Since) + ": " + st.Reason, nil
+}
+
+// tablesToList are the tables of a database for a list of several databases:
+// none of one that is suspended, which must not hide the others.
+func (h *Handler) tablesToList(ctx context.Context, c *call, database string, several bool) ([]catalog.Table, error) {
+	tables, err := h.runtime.Tables(ctx, c.cluster.ID, database)
+	var suspended *cluster.SuspendedError
+	if several && errors.As(err, &suspended) && suspended.Database != "" {
+		return nil, nil
+	}
+	return tables, err
+}
+
 // databaseRows is a row for each database, in the columns of the command.
 func (h *Handler) databaseRows(ctx context.Context, c *call, req request, what command.What, dbs []catalog.Database) (tableResult, error) {
 	base := join(cols(types.String, "DatabaseName", "PersistentStorage", "Version"), cols(types.Bool, "IsCurrent"), cols(types.String, "DatabaseAccessMode", "PrettyName"))
@@ -161,11 +183,19 @@ func (h *Handler) databaseRows(ctx context.Context, c *call, req request, what c
 	}
 	for _, db := range dbs {
 		row := []any{db.Name, "", "v1.0", db.Name == current, "ReadWrite", ""}
+		suspension, err := h.suspension(ctx, c, db.Name)
+		if err != nil {
+			return tableResult{}, err
+		}
 		switch what {
 		case command.DatabasesIdentity:
 			row = append(row, c.access.may(needRead, db.Name), db.ID, "")
 		case command.DatabasesDetails:
 			policies := map[catalog.PolicyKind]string{}
+			if suspension != "" { // nothing of it can be told
+				row = append(row, "", "", "null", "", "", "null", "", "", nil, db.ID, "")
+				break
+			}
 			for _, kind := range policyKinds() {
 				if policies[kind], err = h.policyText(ctx, c, db.Name, "", kind); err != nil {
 					return tableResult{}, err
@@ -178,7 +208,7 @@ func (h *Handler) databaseRows(ctx context.Context, c *call, req request, what c
 			row = append(row, "", policies[catalog.PolicyRetention], "null", "", policies[catalog.PolicyCaching], "null", policies[catalog.PolicyStreamingIngestion],
 				policies[catalog.PolicyIngestionBatching], size, db.ID, "")
 		default:
-			row = append(row, nil, db.ID, "", "")
+			row = append(row, nil, db.ID, "", suspension)
 		}
 		out.rows = append(out.rows, row)
 	}
@@ -189,7 +219,7 @@ func (h *Handler) databaseRows(ctx context.Context, c *call, req request, what c
 func (h *Handler) entities(ctx context.Context, c *call, dbs []catalog.Database) (tableResult, error) {
 	out := tableResult{columns: join(cols(types.String, "DatabaseName", "EntityType", "EntityName", "DocString", "Folder", "CslInputSchema", "Content", "CslOutputSchema"), cols(types.Dynamic, "Properties"))}
 	for _, db := range dbs {
-		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		tables, err := h.tablesToList(ctx, c, db.Name, len(dbs) > 1)
 		if err != nil {
 			return tableResult{}, err
 		}
@@ -222,7 +252,7 @@ func (h *Handler) schemaRows(ctx context.Context, c *call, dbs []catalog.Databas
 		cols(types.String, "PrettyName", "Version", "Folder", "DocString"))}
 	for _, db := range dbs {
 		out.rows = append(out.rows, []any{db.Name, "", "", "", false, false, "", "v1.0", "", ""})
-		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		tables, err := h.tablesToList(ctx, c, db.Name, len(dbs) > 1)
 		if err != nil {
 			return out, err
 		}
@@ -240,7 +270,7 @@ func (h *Handler) schemaRows(ctx context.Context, c *call, dbs []catalog.Databas
 func (h *Handler) schemaJSON(ctx context.Context, c *call, dbs []catalog.Database) (tableResult, error) {
 	all := map[string]databaseSchema{}
 	for _, db := range dbs {
-		tables, err := h.runtime.Tables(ctx, c.cluster.ID, db.Name)
+		tables, err := h.tablesToList(ctx, c, db.Name, len(dbs) > 1)
 		if err != nil {
 			return tableResult{}, err
 		}

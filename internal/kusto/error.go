@@ -88,6 +88,9 @@ func asError(err error) *Error {
 		return own
 	case errors.As(err, &compile):
 		return compileError(compile)
+	case errors.As(err, &suspended) && suspended.Database != "":
+		return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Type: "Kusto.DataNode.Exceptions.ClusterSuspendedException",
+			Message: "The database '" + suspended.Database + "' is suspended because its own customer-managed key is not available: " + suspended.Reason, Permanent: true, cause: err}
 	case errors.As(err, &suspended):
 		return &Error{Status: http.StatusPreconditionFailed, Code: "PreconditionFailed", Type: "Kusto.DataNode.Exceptions.ClusterSuspendedException",
 			Message: "The cluster is suspended because its customer-managed key is not available: " + suspended.Reason, Permanent: true, cause: err}

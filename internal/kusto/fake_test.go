@@ -41,6 +41,7 @@ type fakeRuntime struct {
 	policies  map[string]json.RawMessage // by database/table/kind
 	grants    []catalog.Grant
 	suspended *cluster.SuspendedError
+	closed    *cluster.SuspendedError // one database
 
 	query  func(ctx context.Context, q cluster.Query) (engine.Rows, error)
 	ingest func(table string, batch arrow.RecordBatch) error
@@ -59,6 +60,12 @@ func (f *fakeRuntime) Spec(context.Context, string) (cluster.Spec, error) {
 }
 func (f *fakeRuntime) State(context.Context, string) (cluster.State, error) {
 	return cluster.State{Phase: cluster.Running}, nil
+}
+func (f *fakeRuntime) DatabaseState(_ context.Context, _, name string) (cluster.DatabaseState, error) {
+	if f.closed == nil || f.closed.Database != name {
+		return cluster.DatabaseState{}, nil
+	}
+	return cluster.DatabaseState{Own: true, Suspended: true, Since: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Reason: f.closed.Reason}, nil
 }
 func (f *fakeRuntime) Grants(context.Context, string) ([]catalog.Grant, error) { return f.grants, nil }
 func (f *fakeRuntime) Databases(context.Context, string) ([]catalog.Database, error) {
@@ -123,6 +130,9 @@ func (f *fakeRuntime) DropTable(_ context.Context, _, database, table string) er
 func (f *fakeRuntime) Tables(_ context.Context, _, database string) ([]catalog.Table, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed != nil && strings.EqualFold(f.closed.Database, database) {
+		return nil, f.closed
+	}
 	return slices.Clone(f.tables[database]), f.up()
 }
 

@@ -156,6 +156,7 @@ func TestErrorEnvelopes(t *testing.T) {
 		{"timeout", context.DeadlineExceeded},
 		{"cancelled", context.Canceled},
 		{"suspended", &cluster.SuspendedError{Code: "KeyDisabled", VaultURI: "https://v.vault.azure.net", Reason: "the key is disabled"}},
+		{"database-suspended", &cluster.SuspendedError{Database: "db", Code: "KeyDisabled", VaultURI: "https://v.vault.azure.net", Reason: "the key is disabled"}},
 		{"stopped", cluster.ErrNotRunning},
 		{"extent", &cluster.ExtentError{ID: "6a1c0d6e-0000-4000-8000-000000000777", Cause: errors.New("chunk 3: message authentication failed")}},
 		{"unknown", errors.New("secret detail")},

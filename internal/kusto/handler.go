@@ -27,6 +27,7 @@ type Runtime interface {
 	ByHost(host string) (id string, ok bool)
 	Spec(ctx context.Context, id string) (cluster.Spec, error)
 	State(ctx context.Context, id string) (cluster.State, error)
+	DatabaseState(ctx context.Context, id, database string) (cluster.DatabaseState, error)
 	Grants(ctx context.Context, id string) ([]catalog.Grant, error)
 	Databases(ctx context.Context, id string) ([]catalog.Database, error)
 	Database(ctx context.Context, id, name string) (catalog.Database, error)

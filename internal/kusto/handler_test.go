@@ -336,3 +336,21 @@ func TestSuspended(t *testing.T) {
 		t.Error("rows were taken")
 	}
 }
+
+// A database whose own key is away is refused by its name; the others answer,
+// and it hides none of them from a list.
+func TestDatabaseSuspended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rt.closed = &cluster.SuspendedError{Database: "Other", Code: "KeyDisabled", Reason: "the key is disabled"}
+	w.table(w.command(".show tables"))
+	w.refused(w.post("/v2/rest/query", "database('Other').U", ""), 412, "PreconditionFailed", "database 'Other' is suspended")
+	for _, text := range []string{".show databases", ".show databases details", ".show databases entities", ".show schema as json"} {
+		rec := w.command(text)
+		w.table(rec)
+		if text == ".show databases" && !strings.Contains(rec.Body.String(), "Suspended since 2026-11-24T09:00:00") {
+			t.Errorf("%s: %s", text, rec.Body)
+		}
+	}
+	w.refused(w.command(".show database Other schema"), 412, "PreconditionFailed", "database 'Other' is suspended")
+}

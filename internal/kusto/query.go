@@ -36,11 +36,15 @@ type resultTable struct {
 // compile turns the text into plans; names resolve only to what the caller may read.
 // Options that the text sets are added to the request's.
 func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultTable, error) {
-	env, err := h.environment(ctx, c, *req)
+	var closed *cluster.SuspendedError
+	env, err := h.environment(ctx, c, *req, &closed)
 	if err != nil {
 		return nil, err
 	}
 	program, err := kql.Compile(req.Text, env)
+	if err != nil && closed != nil {
+		return nil, closed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +71,9 @@ func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultT
 	return out, nil
 }
 
-// environment is what the compiler may see of the cluster.
-func (h *Handler) environment(ctx context.Context, c *call, req request) (kql.Env, error) {
+// environment is what the compiler may see of the cluster. closed becomes why
+// a database that a query looks into is suspended: names in it do not resolve then.
+func (h *Handler) environment(ctx context.Context, c *call, req request, closed **cluster.SuspendedError) (kql.Env, error) {
 	database, err := h.database(ctx, c, req.Database)
 	if err != nil {
 		return kql.Env{}, err
@@ -87,6 +92,9 @@ func (h *Handler) environment(ctx context.Context, c *call, req request) (kql.En
 			return nil
 		}
 		list, err := h.runtime.Tables(ctx, c.cluster.ID, name)
+		if errors.As(err, closed) {
+			return nil
+		}
 		if err != nil {
 			return nil // an unknown database has no tables; the query says which name did not resolve
 		}

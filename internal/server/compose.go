@@ -161,7 +161,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
 		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
 		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
-		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState, Forget: p.forget,
+		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState, OnDatabaseKey: p.databaseKeyState, Forget: p.forget,
 	})
 	if err != nil {
 		return nil, err
@@ -235,7 +235,16 @@ func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
 
 // keyState records every change of state of a cluster's key.
 func (p *parts) keyState(spec cluster.Spec, from, to envelope.KeyState, cause error) {
-	event := audit.Event{Operation: "clusterkey/" + string(to), Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}, Detail: "was " + string(from)}
+	p.recordKeyState(spec, "clusterkey/"+string(to), "was "+string(from), cause)
+}
+
+// databaseKeyState does so for the own key of a database.
+func (p *parts) databaseKeyState(spec cluster.Spec, database string, from, to envelope.KeyState, cause error) {
+	p.recordKeyState(spec, "databasekey/"+string(to), "database "+database+" was "+string(from), cause)
+}
+
+func (p *parts) recordKeyState(spec cluster.Spec, operation, detail string, cause error) {
+	event := audit.Event{Operation: operation, Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}, Detail: detail}
 	var revoked *envelope.RevokedError
 	if errors.As(cause, &revoked) {
 		event.Code = revoked.Code

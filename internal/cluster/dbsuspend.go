@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// openDatabase is a database with its tables as the catalogue has them. It
+// needs the database's key.
+func (s *session) openDatabase(tx store.Tx, meta catalog.Database) (*database, error) {
+	db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table), lease: newLease()}
+	tables, err := s.cat.Tables(tx, meta.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, tm := range tables {
+		t := newTable(s, db, tm)
+		if t.extents, err = s.cat.Extents(tx, meta.ID, tm.ID); err != nil {
+			return nil, err
+		}
+		if t.position, err = s.cat.Position(tx, meta.ID, tm.ID); err != nil {
+			return nil, err
+		}
+		db.journal.atLeast(t.position)
+		db.tables[tm.Name] = t
+	}
+	return db, nil
+}
+
+// closedDatabase is a database whose own key is away: nothing is known of it
+// but its name and why it does not answer.
+func closedDatabase(s *session, meta catalog.Database, why error) *database {
+	db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table), lease: newLease()}
+	db.lease.shut(why)
+	return db
+}
+
+// suspendDatabase closes one database because its own key is away: no request
+// is let in, those inside hear why, and nothing of it stays in memory. The child
+// serves the whole cluster and its heap cannot be searched, so it is killed when
+// rows of the database may be in it; its successor gets the rows of all others.
+// Rows in the log stay there. It reports false when there was nothing to close.
+func (s *session) suspendDatabase(id string, why error) bool {
+	if s.enter() != nil {
+		return false
+	}
+	defer s.leave()
+	s.opensAndShuts.Lock()
+	defer s.opensAndShuts.Unlock()
+	s.names.RLock()
+	db := s.dbs[id]
+	s.names.RUnlock()
+	if db == nil || db.lease.closed() != nil {
+		return false
+	}
+	if db.lease.shut(why) {
+		s.engine.kill()
+	}
+	db.lease.inside.Wait() // the refused ones have written so into the log
+	s.ddl.Lock()
+	defer s.ddl.Unlock()
+	s.names.Lock()
+	if s.dbs[id] != db {
+		s.names.Unlock()
+		return false // dropped meanwhile
+	}
+	tables := db.tables
+	closed := closedDatabase(s, db.meta, why)
+	s.dbs[id] = closed
+	for _, t := range tables {
+		delete(s.byID, t.meta.ID)
+		s.closedTables[t.meta.ID] = closed
+	}
+	s.names.Unlock()
+	for _, t := range tables {
+		t.mu.Lock()
+		t.dropped = true
+		t.extents, t.frozen, t.active = nil, nil, nil
+		t.mu.Unlock()
+	}
+	s.cache.expel(id)
+	db.journal.close()
+	s.ring.LockDatabase(id)
+	if s.cfg.Forget != nil {
+		s.cfg.Forget()
+	}
+	return true
+}
+
+// resumeDatabase opens a database again whose key is unlocked. Requests are let
+// in when all its rows are there.
+func (s *session) resumeDatabase(ctx context.Context, id string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	err := s.openAgain(ctx, id)
+	if errors.Is(err, errReplay) {
+		s.engine.kill() // it holds what was replayed so far
+	}
+	return err
+}
+
+var errReplay = errors.New("replay log")
+
+func (s *session) openAgain(ctx context.Context, id string) error {
+	s.opensAndShuts.Lock()
+	defer s.opensAndShuts.Unlock()
+	s.ddl.Lock() // the catalogue stays as it is read
+	defer s.ddl.Unlock()
+	s.names.RLock()
+	closed := s.dbs[id]
+	s.names.RUnlock()
+	if closed == nil {
+		return fmt.Errorf("database %s: %w", id, catalog.ErrNotFound)
+	}
+	if closed.lease.closed() == nil {
+		return nil
+	}
+	var fresh *database
+	err := s.store.View(ctx, func(tx store.Tx) (err error) {
+		fresh, err = s.openDatabase(tx, closed.meta)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if err := fresh.journal.scan(ctx); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	// While this is held no child is replaced: a replacement finds the database
+	// either closed or open, and replays it in the latter case.
+	child, _, err := s.engine.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.engine.release()
+	s.names.Lock()
+	for _, t := range fresh.tables {
+		s.byID[t.meta.ID] = t
+		s.closedTables[t.meta.ID] = closed // nobody finds it yet
+	}
+	s.names.Unlock()
+	s.names.RLock()
+	err = s.replayDatabase(ctx, child, fresh)
+	s.names.RUnlock()
+	if errors.Is(err, engine.ErrGone) {
+		for _, t := range fresh.tables {
+			t.forgetBuffers() // the child's successor gets them
+		}
+		err = nil
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	if err != nil {
+		for _, t := range fresh.tables {
+			delete(s.byID, t.meta.ID)
+		}
+		return fmt.Errorf("%w: %w", errReplay, err)
+	}
+	for _, t := range fresh.tables {
+		delete(s.closedTables, t.meta.ID)
+	}
+	s.dbs[id] = fresh
+	return nil
+}
+
+// databaseClosed reports whether a database of the session is closed, and why.
+func (s *session) databaseClosed(id string) error {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	if db, ok := s.dbs[id]; ok {
+		return db.lease.closed()
+	}
+	return nil
+}
