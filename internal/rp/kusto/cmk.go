@@ -57,6 +57,11 @@ func (p *Provider) planKey(ctx context.Context, req *provider.Request, pl *plan,
 			return err
 		}
 	}
+	if pl.before != nil {
+		if err := p.checkDatabaseIdentities(ctx, pl.before, after); err != nil {
+			return err
+		}
+	}
 	var before *keyVaultProperties
 	if pl.before != nil {
 		before = pl.before.KeyVault
@@ -65,7 +70,7 @@ func (p *Provider) planKey(ctx context.Context, req *provider.Request, pl *plan,
 	if !pl.rekey || preflight {
 		return nil
 	}
-	if err := p.keyReachable(ctx, pl.before); err != nil {
+	if err := p.keyReachable(ctx, pl.before, after.kek()); err != nil {
 		return err
 	}
 	if after.KeyVault == nil {
@@ -132,9 +137,9 @@ func (p *Provider) checkIdentity(after *record) error {
 
 // keyReachable refuses a change of key while the present one is away: the
 // cluster key can only be re-wrapped after it was unwrapped once more. The
-// refusal names the present vault.
-func (p *Provider) keyReachable(ctx context.Context, before *record) error {
-	if before == nil || before.KeyVault == nil {
+// refusal names the present vault. Another identity to the same key may try.
+func (p *Provider) keyReachable(ctx context.Context, before *record, next envelope.KEK) error {
+	if before == nil || before.KeyVault == nil || before.kek().OtherWayTo(next) {
 		return nil
 	}
 	st, err := p.runtime.State(ctx, before.ID)

@@ -88,66 +88,55 @@ func (p *Provider) listDatabases(ctx context.Context, req *provider.Request) (*p
 	return res, nil
 }
 
-// mergeDatabase reads the body of a PUT or PATCH over the present values.
-func mergeDatabase(req *provider.Request, rec *record, present *databaseRecord) (*databaseRecord, error) {
+// mergeDatabase reads the body of a PUT or PATCH over the present values, and
+// what it says about the database's own key.
+func (p *Provider) mergeDatabase(req *provider.Request, rec *record, present *databaseRecord) (after *databaseRecord, key keyRequest, err error) {
 	b, err := requestBody(req)
 	if err != nil {
-		return nil, err
+		return nil, key, err
 	}
-	after := &databaseRecord{ID: ids.NewGUID(), Name: req.ID.Name()}
+	after = &databaseRecord{ID: ids.NewGUID(), Name: req.ID.Name()}
 	if present != nil {
 		c := *present
 		after = &c
 	}
 	kind, err := b.text("kind", "kind", "ReadWrite")
 	if err != nil {
-		return nil, err
+		return nil, key, err
 	}
 	switch {
 	case strings.EqualFold(kind, "ReadOnlyFollowing"):
-		return nil, azerr.KustoFeatureNotSupported("kind", "databases that follow another cluster are not built")
+		return nil, key, azerr.KustoFeatureNotSupported("kind", "databases that follow another cluster are not built")
 	case !strings.EqualFold(kind, "ReadWrite"):
-		return nil, azerr.KustoInvalidMember("kind", "one of ReadWrite, ReadOnlyFollowing")
+		return nil, key, azerr.KustoInvalidMember("kind", "one of ReadWrite, ReadOnlyFollowing")
 	}
 	location, err := b.text("location", "location", "")
 	if err != nil {
-		return nil, err
+		return nil, key, err
 	}
 	if location != "" && rec != nil && ids.ParseLocation(location) != rec.Location {
-		return nil, azerr.KustoInvalidMember("location", "the cluster's, "+rec.Location.Display())
+		return nil, key, azerr.KustoInvalidMember("location", "the cluster's, "+rec.Location.Display())
 	}
 	props := body{}
 	if b.has("properties") {
 		if props, err = asObject("properties", b.get("properties")); err != nil {
-			return nil, err
+			return nil, key, err
 		}
 	}
-	if err := refuseDatabaseKey(props); err != nil {
-		return nil, err
+	if key, err = p.readDatabaseKey(props, req.Shape); err != nil {
+		return nil, key, err
+	}
+	switch {
+	case key.off:
+		after.KeyVault = nil
+	case key.given:
+		after.KeyVault = &key.properties
 	}
 	if after.SoftDelete, err = mergeDuration(props, "properties.softDeletePeriod", "softDeletePeriod", after.SoftDelete); err != nil {
-		return nil, err
+		return nil, key, err
 	}
 	after.HotCache, err = mergeDuration(props, "properties.hotCachePeriod", "hotCachePeriod", after.HotCache)
-	return after, err
-}
-
-// refuseDatabaseKey refuses a key of the database's own at every api-version:
-// to ignore it would leave the database without the protection asked for.
-func refuseDatabaseKey(props body) error {
-	if !props.has("keyVaultProperties") {
-		return nil
-	}
-	o, err := asObject("properties.keyVaultProperties", props.get("keyVaultProperties"))
-	if err != nil {
-		return err
-	}
-	for _, raw := range o {
-		if !isNull(raw) && string(raw) != `""` {
-			return azerr.KustoFeatureNotSupported("properties.keyVaultProperties", "keys of single databases are not built; the cluster's key protects its databases")
-		}
-	}
-	return nil
+	return after, key, err
 }
 
 // writeDatabase serves PUT and PATCH.
@@ -156,7 +145,6 @@ func (p *Provider) writeDatabase(ctx context.Context, req *provider.Request) (*p
 	if err != nil {
 		return nil, err
 	}
-	key := databaseKey(req.ID)
 	patch := req.Method == http.MethodPatch
 	_, before, err := p.database(ctx, req.ID)
 	if err != nil {
@@ -170,7 +158,11 @@ func (p *Provider) writeDatabase(ctx context.Context, req *provider.Request) (*p
 			return nil, err
 		}
 	}
-	after, err := mergeDatabase(req, rec, before)
+	after, key, err := p.mergeDatabase(req, rec, before)
+	if err != nil {
+		return nil, err
+	}
+	rekey, err := p.planDatabaseKey(ctx, req, rec, before, after, key)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +171,10 @@ func (p *Provider) writeDatabase(ctx context.Context, req *provider.Request) (*p
 		return nil, err
 	}
 	created := before == nil || !before.Born
-	if before != nil && before.Operation == "" && !created && before.SoftDelete == after.SoftDelete && before.HotCache == after.HotCache {
+	if before != nil && before.Operation == "" && !created && !rekey && before.SoftDelete == after.SoftDelete && before.HotCache == after.HotCache {
 		return &provider.Response{Status: http.StatusOK, Body: p.databaseBody(ctx, rec, before, req.Shape)}, nil
 	}
-	operation, err := p.acceptDatabase(ctx, req, rec, before, after, databaseWork{Cluster: rec.armID().Key(), Key: key, CallerRole: role}, kindDatabaseWrite)
+	operation, err := p.acceptDatabase(ctx, req, rec, before, after, databaseWork{Cluster: rec.armID().Key(), Key: databaseKey(req.ID), CallerRole: role, Rekey: rekey}, kindDatabaseWrite)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,13 @@ import (
 // databaseRecord is a database as it is kept. The data, and what the data
 // plane knows of it, are the runtime's.
 type databaseRecord struct {
-	ID         string     `json:"id"` // the catalogue's database id, a GUID
-	Name       string     `json:"name"`
-	SoftDelete string     `json:"softDelete,omitempty"` // ISO 8601, "" when never set
-	HotCache   string     `json:"hotCache,omitempty"`
-	System     authorship `json:"systemData"`
+	ID         string `json:"id"` // the catalogue's database id, a GUID
+	Name       string `json:"name"`
+	SoftDelete string `json:"softDelete,omitempty"` // ISO 8601, "" when never set
+	HotCache   string `json:"hotCache,omitempty"`
+	// KeyVault is the database's own key, nil when it follows the cluster's.
+	KeyVault *keyVaultProperties `json:"keyVault,omitempty"`
+	System   authorship          `json:"systemData"`
 
 	Born          bool         `json:"born"`
 	Provisioning  string       `json:"provisioning"`
@@ -160,8 +162,8 @@ func (p *Provider) databaseBody(ctx context.Context, rec *record, d *databaseRec
 		props.add("isFollowed", false)
 	}
 	if shape >= v20230502 {
-		props.add("keyVaultProperties", nil)
-		props.add("suspensionDetails", nil)
+		props.add("keyVaultProperties", d.KeyVault.wire(shape))
+		props.add("suspensionDetails", p.suspensionDetails(ctx, rec, d))
 	}
 	o.add("properties", props)
 	return o

@@ -25,6 +25,7 @@ type databaseWork struct {
 	Key        string          `json:"key"`     // of the database's
 	After      *databaseRecord `json:"after"`
 	CallerRole string          `json:"callerRole,omitempty"` // the caller becomes this
+	Rekey      bool            `json:"rekey,omitempty"`      // the key of After is to be put in force
 }
 
 func (p *Provider) registerDatabaseOperations() {
@@ -68,7 +69,7 @@ func (p *Provider) runDatabase(ctx context.Context, op *operations.Operation, do
 	if err = do(ctx, op, rec, d, &work); err == nil || ctx.Err() != nil {
 		return err
 	}
-	wireErr := p.databaseError(err, rec)
+	wireErr := p.databaseError(err, rec, d, work.After)
 	return errors.Join(wireErr, p.store.Update(ctx, func(tx store.Tx) error {
 		d, err := loadDatabase(tx, work.Key)
 		if err != nil || d == nil {
@@ -80,15 +81,24 @@ func (p *Provider) runDatabase(ctx context.Context, op *operations.Operation, do
 }
 
 // databaseError is the error an operation on a database ends with.
-func (p *Provider) databaseError(err error, rec *record) *azerr.Error {
+func (p *Provider) databaseError(err error, rec *record, before, after *databaseRecord) *azerr.Error {
 	if errors.Is(err, cluster.ErrNotRunning) {
 		return azerr.KustoBadRequest("[BadRequest] The cluster '" + rec.Name + "' is not running.").Because(err)
 	}
-	return p.wireError(err, rec, &clusterWork{})
+	work := clusterWork{}
+	if after != nil && after.KeyVault != nil {
+		work.After = rec.under(after.KeyVault)
+	}
+	return p.wireError(err, rec.under(before.KeyVault), &work)
 }
 
 func (p *Provider) putDatabase(ctx context.Context, op *operations.Operation, rec *record, d *databaseRecord, work *databaseWork) error {
 	after := work.After
+	if work.Rekey { // before anything is made
+		if err := p.checkDatabaseKey(ctx, rec, d, after); err != nil {
+			return err
+		}
+	}
 	have, err := p.runtime.Database(ctx, rec.ID, after.Name)
 	switch {
 	case errors.Is(err, catalog.ErrNotFound):
@@ -97,6 +107,13 @@ func (p *Provider) putDatabase(ctx context.Context, op *operations.Operation, re
 		err = fmt.Errorf("database %s has the id %s, not %s", after.Name, have.ID, after.ID)
 	case err == nil:
 		err = p.runtime.UpdateDatabase(ctx, rec.ID, after.catalog())
+	}
+	if err == nil && work.Rekey {
+		err = p.rekeyDatabase(ctx, rec, d, after)
+		if err != nil && !d.Born && ctx.Err() == nil {
+			// Without the key that was asked for there is no database.
+			err = errors.Join(err, p.runtime.DeleteDatabase(ctx, rec.ID, after.Name))
+		}
 	}
 	if err != nil {
 		return err

@@ -121,7 +121,7 @@ func TestDatabaseRefusals(t *testing.T) {
 		"duration":      {"PUT", databasePath("demo1", "db2"), v20230815, `{"properties":{"softDeletePeriod":"365 days"}}`, "BadRequest", "softDeletePeriod"},
 		"empty":         {"PUT", databasePath("demo1", "db2"), v20230815, `{"properties":{"hotCachePeriod":"P"}}`, "BadRequest", "hotCachePeriod"},
 		"location":      {"PUT", databasePath("demo1", "db2"), v20230815, `{"location":"eastus"}`, "BadRequest", "'location'"},
-		"own key":       {"PATCH", databasePath("demo1", "db1"), v20230502, `{"properties":{"keyVaultProperties":{"keyName":"k"}}}`, "FeatureNotSupported", "properties.keyVaultProperties"},
+		"own key":       {"PATCH", databasePath("demo1", "db1"), v20230502, `{"properties":{"keyVaultProperties":{"keyName":"k"}}}`, "InvalidKeyVaultProperties", "invalid"},
 		"own key, old":  {"PUT", databasePath("demo1", "db2"), v20190907, `{"properties":{"keyVaultProperties":{"keyName":"k"}}}`, "FeatureNotSupported", "properties.keyVaultProperties"},
 		"caller":        {"PUT", databasePath("demo1", "db2") + "?callerRole=King", v20230815, `{}`, "InvalidQueryParameterValue", "callerRole"},
 		"no cluster":    {"PUT", databasePath("none", "db1"), v20230815, `{}`, "ParentResourceNotFound", "clusters/none"},

@@ -31,7 +31,7 @@ func (p *Provider) Preflight(ctx context.Context, req *provider.Request) error {
 		if _, err := callerRole(req); err != nil {
 			return err
 		}
-		_, err := mergeDatabase(req, nil, nil)
+		_, _, err := p.mergeDatabase(req, nil, nil)
 		return err
 	case "clusters/principalassignments", "clusters/databases/principalassignments":
 		if err := checkAssignmentName(req.ID.Name()); err != nil {

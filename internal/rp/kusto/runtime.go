@@ -28,6 +28,8 @@ type Runtime interface {
 	Delete(ctx context.Context, id string) error
 	State(ctx context.Context, id string) (cluster.State, error)
 	ChangeKEK(ctx context.Context, id string, kek envelope.KEK) error
+	ChangeDatabaseKEK(ctx context.Context, id, database string, kek envelope.KEK) error
+	DatabaseState(ctx context.Context, id, database string) (cluster.DatabaseState, error)
 	CreateDatabase(ctx context.Context, id string, db catalog.Database) error
 	UpdateDatabase(ctx context.Context, id string, db catalog.Database) error
 	DeleteDatabase(ctx context.Context, id, name string) error

@@ -307,6 +307,7 @@ type fakeCluster struct {
 	spec      cluster.Spec
 	state     cluster.State
 	databases map[string]catalog.Database
+	own       map[string]cluster.DatabaseState
 	grants    map[string]catalog.Grant
 }
 
@@ -338,7 +339,7 @@ func (f *fakeRuntime) Create(_ context.Context, _ store.Tx, s cluster.Spec) erro
 	if _, err := f.step("Create", s.ID); err != nil {
 		return err
 	}
-	f.clusters[s.ID] = &fakeCluster{spec: s, state: cluster.State{Phase: cluster.Stopped, KEK: envelope.KEK{Kind: envelope.KindPlatform}}, databases: map[string]catalog.Database{}, grants: map[string]catalog.Grant{}}
+	f.clusters[s.ID] = &fakeCluster{spec: s, state: cluster.State{Phase: cluster.Stopped, KEK: envelope.KEK{Kind: envelope.KindPlatform}}, databases: map[string]catalog.Database{}, own: map[string]cluster.DatabaseState{}, grants: map[string]catalog.Grant{}}
 	return nil
 }
 
@@ -402,6 +403,27 @@ func (f *fakeRuntime) ChangeKEK(_ context.Context, id string, kek envelope.KEK) 
 		c.state.KEK = kek
 	}
 	return err
+}
+
+func (f *fakeRuntime) ChangeDatabaseKEK(_ context.Context, id, name string, kek envelope.KEK) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, err := f.step("ChangeDatabaseKEK", id)
+	if err == nil {
+		c.own[strings.ToLower(name)] = cluster.DatabaseState{Own: kek.Kind == envelope.KindCustomer, KEK: kek}
+	}
+	return err
+}
+
+func (f *fakeRuntime) DatabaseState(_ context.Context, id, name string) (cluster.DatabaseState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.clusters[id]; c != nil {
+		if _, ok := c.databases[strings.ToLower(name)]; ok {
+			return c.own[strings.ToLower(name)], nil
+		}
+	}
+	return cluster.DatabaseState{}, catalog.ErrNotFound
 }
 
 func (f *fakeRuntime) CreateDatabase(_ context.Context, id string, db catalog.Database) error {
