@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"up": up, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
 			"control": control, "struck": struck, "kustos-log": kustosLog,
-			"graph": graph, "signin": signin,
+			"graph": graph, "signin": signin, "call": call, "settled": settled,
 		},
 	})
 }
