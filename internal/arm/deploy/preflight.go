@@ -121,7 +121,7 @@ func (e *Engine) nested(ctx context.Context, req *provider.Request, s *site, r *
 	}
 	scope, err := e.scope(ctx, id.Scope(), req)
 	var wire *azerr.Error
-	if errors.As(err, &wire) && wire.Code == "ResourceGroupNotFound" && s.makes(id.Scope().String()) {
+	if errors.As(err, &wire) && (wire.Code == "ResourceGroupNotFound" || wire.Code == "ManagementGroupNotFound") && s.makes(id.Scope().String()) {
 		scope, err = e.comingScope(ctx, s, id.Scope(), req)
 	}
 	if err != nil {
@@ -145,8 +145,12 @@ func (e *Engine) nested(ctx context.Context, req *provider.Request, s *site, r *
 	return inner, explainLink(err)
 }
 
-// comingScope describes a resource group that this deployment is going to make.
+// comingScope describes a resource group or management group that this
+// deployment is going to make.
 func (e *Engine) comingScope(ctx context.Context, s *site, id ids.ID, req *provider.Request) (*eval.Scope, error) {
+	if id.ResourceGroup == "" {
+		return e.comingManagementGroup(ctx, s, id, req)
+	}
 	scope, err := e.scope(ctx, ids.ID{Subscription: id.Subscription}, req)
 	if err != nil {
 		return nil, err
@@ -162,6 +166,32 @@ func (e *Engine) comingScope(ctx context.Context, s *site, id ids.ID, req *provi
 	}
 	scope.Group = value.Of(m("id", id.String()), m("name", id.ResourceGroup), m("type", "Microsoft.Resources/resourceGroups"),
 		m("location", string(ids.ParseLocation(location))), m("properties", value.Of(m("provisioningState", "Succeeded"))))
+	return scope, nil
+}
+
+func (e *Engine) comingManagementGroup(ctx context.Context, s *site, id ids.ID, req *provider.Request) (*eval.Scope, error) {
+	scope, err := e.scope(ctx, ids.ID{}, req)
+	if err != nil {
+		return nil, err
+	}
+	scope.Kind, scope.ManagementGroup = eval.ScopeManagementGroup, id.Name()
+	display := id.Name()
+	for t := s; t != nil; t = t.parent {
+		for _, r := range t.program.Resources {
+			if !strings.EqualFold(r.ID, id.String()) {
+				continue
+			}
+			body, _, err := t.program.PartialBody(r, later{})
+			if err != nil {
+				return nil, explainLink(err)
+			}
+			if name := body.Object("properties").Text("displayName"); name != "" {
+				display = name
+			}
+		}
+	}
+	scope.Management = value.Of(m("id", "/providers/Microsoft.Management/managementGroups/"+id.Name()), m("name", id.Name()),
+		m("type", "/providers/Microsoft.Management/managementGroups"), m("properties", value.Of(m("tenantId", e.tenant), m("displayName", display))))
 	return scope, nil
 }
 
@@ -191,8 +221,8 @@ func (e *Engine) preflightResource(ctx context.Context, req *provider.Request, s
 	switch {
 	case wire.Status >= http.StatusInternalServerError:
 		return err
-	case wire.Code == "ResourceGroupNotFound" && s.makes(id.Scope().String()), wire.Code == "ParentResourceNotFound" && len(r.Needs) > 0,
-		wire.Code == "ResourceNotFound" && len(r.Needs) > 0:
+	case (wire.Code == "ResourceGroupNotFound" || wire.Code == "ManagementGroupNotFound") && s.makes(id.Scope().String()),
+		(wire.Code == "ParentResourceNotFound" || wire.Code == "ResourceNotFound" || wire.Code == "ManagementGroupNotFound") && len(r.Needs) > 0:
 		return nil // an earlier resource of this deployment makes it
 	case unresolved > 0 && !admission(wire.Code):
 		return nil // the provider cannot judge values it does not see yet
