@@ -14,6 +14,7 @@ const (
 	seeParameters = "Please see https://aka.ms/arm-create-parameter-file for usage details."
 	seeSyntax     = "Please see https://aka.ms/arm-syntax for usage details."
 	seeResources  = "Please see https://aka.ms/arm-syntax-resources for usage details."
+	seeNested     = "Please see https://aka.ms/arm-deployment-resource for usage details."
 	seeCopy       = "Please see https://aka.ms/arm-copy for usage details."
 )
 

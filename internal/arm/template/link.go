@@ -142,6 +142,9 @@ func (p *Program) dependsOn(r *Resource, f *finder, add func([]*Resource)) error
 		if len(list) == 0 {
 			return invalid(item, r.Path, "The resource '%s' is not defined in the template. Please see https://aka.ms/arm-template for usage details.", shortID(text))
 		}
+		if len(list) == 1 && list[0] == r {
+			return circular(r)
+		}
 		r.explain = append(r.explain, text)
 		add(list)
 	}
@@ -196,8 +199,7 @@ func (p *Program) checkCycles() error {
 			top.next++
 			switch state[need] {
 			case open:
-				q := p.Resources[need]
-				return azerr.InvalidTemplate("Circular dependency detected on resource: '"+q.ID+"'. Please see https://aka.ms/arm-syntax-resources#dependson for usage details.", q.Line, q.Column, q.Path)
+				return circular(p.Resources[need])
 			case unseen:
 				state[need] = open
 				stack = append(stack, frame{need, 0})
@@ -205,6 +207,10 @@ func (p *Program) checkCycles() error {
 		}
 	}
 	return nil
+}
+
+func circular(r *Resource) error {
+	return azerr.InvalidTemplate("Circular dependency detected on resource: '"+r.ID+"'. Please see https://aka.ms/arm-syntax-resources#dependson for usage details.", r.Line, r.Column, r.Path)
 }
 
 // Find resolves a name, symbol, loop, Type/name or id to resources of the template.

@@ -90,6 +90,13 @@ func (p *Program) expandResources() error {
 			return err
 		}
 	}
+	for _, r := range p.Resources {
+		if r.IsDeployment() && r.Condition && !r.Existing && r.Unresolved == "" {
+			if err := p.checkNested(r); err != nil {
+				return err
+			}
+		}
+	}
 	if err := p.evaluateBodies(); err != nil {
 		return err
 	}

@@ -228,6 +228,8 @@ func (t *typeSpec) violation(p *Program, v value.Value, at string, depth int) st
 		if t.maxValue != nil && v > *t.maxValue {
 			return fmt.Sprintf("The value%s should be less than or equal to '%d'", where, *t.maxValue)
 		}
+	case *big.Int:
+		return fmt.Sprintf("The value%s is outside the range of a 64-bit integer", where)
 	case string:
 		return t.length(int64(len(utf16.Encode([]rune(v)))), where)
 	case []value.Value:

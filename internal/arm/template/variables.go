@@ -143,6 +143,9 @@ func (p *Program) checkNames(e expr.Expr) (err error) {
 		if !user && !p.src.Library.Known(c.Name) {
 			err = eval.Errorf("The template function '%s' is not valid. Please see https://aka.ms/arm-functions for usage details.", c.Name)
 		}
+		if !p.Symbolic && strings.EqualFold(c.Name, "references") {
+			err = eval.Errorf("The template function '%s' is not expected at this location: it needs the template's languageVersion '2.0'. Please see https://aka.ms/arm-functions for usage details.", c.Name)
+		}
 		return err == nil
 	})
 	return err
