@@ -391,33 +391,6 @@ func TestPreflight(t *testing.T) {
 	})
 }
 
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	defer func() { r.ops.Close() }()
-	for name, c := range map[string]struct{ id, body, code, text string }{
-		"no JSON":         {"d", `{"properties": {template: {"a" "b"}}}`, "InvalidRequestContent", "Path 'properties.template.a', line 1, position 31"},
-		"no properties":   {"d", `{}`, "InvalidRequestContent", "properties"},
-		"no mode":         {"d", `{"properties": {"template": {}}}`, "InvalidRequestContent", "mode"},
-		"odd mode":        {"d", `{"properties": {"mode": "Partly", "template": {}}}`, "InvalidRequestContent", "Partly"},
-		"no template":     {"d", `{"properties": {"mode": "Incremental"}}`, "InvalidRequestContent", "templateLink"},
-		"link":            {"d", `{"properties": {"mode": "Incremental", "templateLink": {"uri": "https://x.example/t.json"}}}`, "InvalidContentLink", "https://x.example/t.json"},
-		"template spec":   {"d", `{"properties": {"mode": "Incremental", "templateLink": {"id": "/x"}}}`, "TemplateSpecsNotSupported", ""},
-		"on error":        {"d", `{"properties": {"mode": "Incremental", "template": {}, "onErrorDeployment": {"type": "Never"}}}`, "InvalidRequestContent", "SpecificDeployment"},
-		"odd name":        {"a*b", request(doc("[]", ""), ""), "DeploymentNameInvalidCharacters", "a*b"},
-		"long name":       {strings.Repeat("n", 65), request(doc("[]", ""), ""), "DeploymentNameLengthLimitExceeded", ""},
-		"location":        {"d", `{"location": "westeurope", ` + request(doc("[]", ""), "")[1:], "InvalidDeployment", "location"},
-		"vault reference": {"d", request(doc("[]", `, "parameters": {"p": {"type": "securestring"}}`), `{"p": {"reference": {"keyVault": {"id": "`+group+`/providers/Microsoft.KeyVault/vaults/v"}, "secretName": "s"}}}`), "KeyVaultParameterReferenceSecretRetrieveFailed", "'p'"},
-		"function":        {"d", request(doc("[]", `, "outputs": {"o": {"type": "string", "value": "[frobnicate()]"}}`), ""), "InvalidTemplate", "The template function 'frobnicate' is not valid"},
-	} {
-		_, err := r.do(http.MethodPut, group+deployments+c.id, "", c.body)
-		var wire *azerr.Error
-		if !errors.As(err, &wire) || wire.Code != c.code || !strings.Contains(wire.Message, c.text) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // The service writes secure values into a nested template with outer scope; here
 // they stay parameters.
 func TestOuterTemplatesKeepSecrets(t *testing.T) {

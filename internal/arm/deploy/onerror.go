@@ -37,7 +37,7 @@ func readOnError(n *relaxed.Node) (*onError, error) {
 	case strings.EqualFold(kind, specificDeployment) && name != "":
 		return &onError{Type: specificDeployment, DeploymentName: name}, nil
 	}
-	return nil, azerr.InvalidRequestContent(fmt.Sprintf("The on-error deployment must be of type 'LastSuccessful', or 'SpecificDeployment' with a 'deploymentName'. Path 'properties.onErrorDeployment', line %d, position %d", n.Line, n.Column))
+	return nil, unread(n, "properties.onErrorDeployment", "The on-error deployment must be of type 'LastSuccessful', or 'SpecificDeployment' with a 'deploymentName'")
 }
 
 // resolveOnError finds the deployment that would be run again, and refuses one

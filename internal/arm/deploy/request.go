@@ -41,14 +41,27 @@ func readSubmission(req *provider.Request) (*submission, error) {
 		return nil, azerr.InvalidRequestContent("The content is not JSON").Because(err)
 	}
 	if root.Kind != relaxed.Object {
-		return nil, azerr.InvalidRequestContent(fmt.Sprintf("An object is expected, not %s. Path '', line %d, position %d", root.TypeName(), root.Line, root.Column))
+		return nil, unread(root, "", "An object is expected, not %s", root.TypeName())
 	}
 	props := root.Get("properties")
 	if props.IsNull() || props.Kind != relaxed.Object {
-		return nil, azerr.InvalidRequestContent("Required property 'properties' not found in JSON. Path ''")
+		return nil, unread(root, "", "Required property 'properties' not found in JSON")
 	}
 	s := &submission{template: props.Get("template"), parameters: props.Get("parameters")}
 	s.location, _ = root.Get("location").Text()
+	for _, c := range []struct {
+		n    *relaxed.Node
+		path string
+		kind relaxed.Kind
+	}{
+		{props.Get("templateLink"), "properties.templateLink", relaxed.Object}, {props.Get("parametersLink"), "properties.parametersLink", relaxed.Object},
+		{props.Get("debugSetting"), "properties.debugSetting", relaxed.Object}, {props.Get("whatIfSettings"), "properties.whatIfSettings", relaxed.Object},
+		{root.Get("tags"), "tags", relaxed.Object}, {root.Get("location"), "location", relaxed.Scalar},
+	} {
+		if !c.n.IsNull() && c.n.Kind != c.kind {
+			return nil, unread(c.n, c.path, "The value of type '%s' cannot be converted to what is expected", c.n.TypeName())
+		}
+	}
 	if tags := root.Get("tags"); !tags.IsNull() {
 		s.tags = value.Raw(tags.Value())
 	}
@@ -59,13 +72,17 @@ func readSubmission(req *provider.Request) (*submission, error) {
 	case strings.EqualFold(mode, "Complete"):
 		s.mode = "Complete"
 	case props.Get("mode") == nil:
-		return nil, azerr.InvalidRequestContent("Required property 'mode' not found in JSON. Path 'properties'")
+		return nil, unread(props, "properties", "Required property 'mode' not found in JSON")
 	default:
-		return nil, azerr.InvalidRequestContent(fmt.Sprintf("Error converting value \"%s\" to type 'DeploymentMode'. The supported values are 'Incremental, Complete'. Path 'properties.mode'", mode))
+		return nil, unread(props.Get("mode"), "properties.mode", "Error converting value %s to type 'DeploymentMode'. The supported values are 'Incremental, Complete'", value.JSON(props.Get("mode").Value()))
 	}
 	s.debug, _ = props.Get("debugSetting").Get("detailLevel").Text()
-	format, _ := props.Get("whatIfSettings").Get("resultFormat").Text()
-	s.idsOnly = strings.EqualFold(format, "ResourceIdOnly")
+	if n := props.Get("whatIfSettings").Get("resultFormat"); !n.IsNull() {
+		format, _ := n.Text()
+		if s.idsOnly = strings.EqualFold(format, "ResourceIdOnly"); !s.idsOnly && !strings.EqualFold(format, "FullResourcePayloads") {
+			return nil, unread(n, "properties.whatIfSettings.resultFormat", "Error converting value %s to type 'WhatIfResultFormat'. The supported values are 'ResourceIdOnly, FullResourcePayloads'", value.JSON(n.Value()))
+		}
+	}
 	if n := props.Get("templateLink"); !n.IsNull() {
 		l := readLink(n)
 		s.templateLink = &l
@@ -81,6 +98,11 @@ func readSubmission(req *provider.Request) (*submission, error) {
 		s.onError, err = readOnError(n)
 	}
 	return s, err
+}
+
+// unread refuses the part of a request that stands at n.
+func unread(n *relaxed.Node, path, format string, args ...any) *azerr.Error {
+	return azerr.InvalidRequestContent(fmt.Sprintf("%s. Path '%s', line %d, position %d", fmt.Sprintf(format, args...), path, n.Line, n.Column))
 }
 
 // linked are the files that a submission's links led to.
@@ -119,11 +141,11 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 	link, params := props.Get("templateLink"), props.Get("parametersLink")
 	switch {
 	case !params.IsNull() && !s.parameters.IsNull():
-		return azerr.InvalidRequestContent("The properties 'parameters' and 'parametersLink' cannot both be given. Path 'properties'")
+		return unread(props, "properties", "The properties 'parameters' and 'parametersLink' cannot both be given")
 	case !link.IsNull() && !s.template.IsNull():
-		return azerr.InvalidRequestContent("The properties 'template' and 'templateLink' cannot both be given. Path 'properties'")
+		return unread(props, "properties", "The properties 'template' and 'templateLink' cannot both be given")
 	case link.IsNull() && s.template.IsNull():
-		return azerr.InvalidRequestContent("One of the properties 'template' and 'templateLink' is required. Path 'properties'")
+		return unread(props, "properties", "One of the properties 'template' and 'templateLink' is required")
 	case !link.IsNull() && !link.Get("id").IsNull():
 		return notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
 	case !link.IsNull() && !link.Get("relativePath").IsNull():
@@ -135,7 +157,7 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 			return azerr.InvalidDeployment(fmt.Sprintf("The 'location' property must be specified for '%s'. Please see https://aka.ms/deploy-to-subscription for usage details.", req.ID.Segments[0].Name))
 		}
 		if s.mode == "Complete" {
-			return azerr.InvalidRequestContent("The deployment mode 'Complete' is supported at resource group scope only. Path 'properties.mode'")
+			return unread(props.Get("mode"), "properties.mode", "The deployment mode 'Complete' is supported at resource group scope only")
 		}
 	} else if s.location != "" {
 		return azerr.InvalidDeployment(fmt.Sprintf("The 'location' property is not allowed for '%s' at resource group scope. Please see https://aka.ms/deploy-to-subscription for usage details.", req.ID.Segments[0].Name))
@@ -207,7 +229,7 @@ func (e *Engine) secret(ctx context.Context, req *provider.Request) func(string,
 		version, _ := ref.Get("secretVersion").Text()
 		vault, err := ids.Parse(text)
 		if err != nil || secret == "" || !strings.EqualFold(vault.Type(), "Microsoft.KeyVault/vaults") {
-			return nil, azerr.InvalidRequestContent(fmt.Sprintf("The reference of the parameter '%s' must have the members 'keyVault.id' and 'secretName'. Path 'properties.parameters.%s', line %d, position %d", name, name, ref.Line, ref.Column))
+			return nil, unread(ref, "properties.parameters."+name, "The reference of the parameter '%s' must have the members 'keyVault.id' and 'secretName'", name)
 		}
 		if e.secrets == nil {
 			return nil, &azerr.Error{Status: 400, Code: "KeyVaultParameterReferenceSecretRetrieveFailed", Target: text,
