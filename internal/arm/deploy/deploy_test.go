@@ -253,6 +253,39 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// A deployment that is canceled before its work begins ends too: its operation
+// finds the request to cancel when it starts.
+func TestCancelBeforeTheBeginning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() { r.ops.Close() }()
+		r.front.hold = make(chan struct{})
+		id := group + deployments + "d1"
+		resp, err := r.do(http.MethodPut, id, "", request(doc(`[{"type": "Test.Async/things", "apiVersion": "2020-01-01", "name": "a", "properties": {}}]`, ""), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.ops.Close() // the process goes down
+		r.start()
+		if err := r.ops.Cancel(t.Context(), resp.OperationID); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ops.Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		op, err := r.ops.Wait(t.Context(), resp.OperationID)
+		if got := r.show(id); err != nil || op.Status != "Canceled" || at(got, "properties", "provisioningState") != "Canceled" {
+			t.Errorf("%s %v %s", op.Status, err, compact(got))
+		}
+		close(r.front.hold)
+		if d, err := r.do(http.MethodDelete, id, "", ""); err != nil || d.Status != 202 {
+			t.Errorf("delete: %v %v", d, err)
+		}
+	})
+}
+
 func TestNestedScopes(t *testing.T) {
 	t.Parallel()
 	inner := doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "[concat(parameters('n'), copyIndex())]", "copy": {"name": "x", "count": 2}, "properties": {"v": "[variables('v')]"}}]`,

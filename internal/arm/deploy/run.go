@@ -37,12 +37,23 @@ type execution struct {
 	evaluating sync.Mutex // a Program is not safe for concurrent use
 }
 
-// run is the runner of the operation: it does what is left to do.
+// run is the runner of the operation: it does what is left to do. However early
+// it is canceled, also before it has begun, the deployment ends as the operation
+// does: one that stayed active could never be replaced or deleted.
 func (e *Engine) run(ctx context.Context, op *operations.Operation) (any, error) {
-	x, err := e.resume(ctx, op)
+	x, err := e.resume(context.WithoutCancel(ctx), op)
 	if err != nil {
 		return nil, err
 	}
+	result, err := x.work(ctx)
+	if x.r.active() && errors.Is(context.Cause(ctx), operations.ErrCanceled) {
+		return nil, x.finish(ctx, stateCanceled, nil)
+	}
+	return result, err
+}
+
+// work deploys, and leaves the record active when it is canceled.
+func (x *execution) work(ctx context.Context) (any, error) {
 	if !x.r.active() { // it ended, and the process died before the operation was told
 		return x.r.wire(), x.r.ended()
 	}
@@ -55,7 +66,7 @@ func (e *Engine) run(ctx context.Context, op *operations.Operation) (any, error)
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), operations.ErrCanceled):
-		return nil, x.finish(ctx, stateCanceled, nil)
+		return nil, operations.ErrCanceled
 	case err != nil:
 		return nil, err
 	case len(failed) > 0:
