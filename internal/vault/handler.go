@@ -144,6 +144,9 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 	if c.api, err = parseAPIVersion(r.URL.Query().Get("api-version")); err != nil {
 		return nil, err
 	}
+	if rt.refusal != nil {
+		return nil, rt.refusal
+	}
 	return rt.serve(s, c)
 }
 
