@@ -80,17 +80,20 @@ func resource(a authz.Assignment, req *provider.Request) assignmentResource {
 	if shape >= "2018" {
 		properties.PrincipalType = a.PrincipalType
 	}
-	if shape >= "2020" {
+	switch {
+	case shape >= "2020":
 		out.Properties = struct {
 			assignmentProperties
 			assignmentOptions
 			assignmentAuthorship
 		}{properties, assignmentOptions{Description: orNull(a.Description)}, authorship}
-	} else {
+	case shape >= "2018":
 		out.Properties = struct {
 			assignmentProperties
 			assignmentAuthorship
 		}{properties, authorship}
+	default:
+		out.Properties = properties
 	}
 	return out
 }

@@ -60,10 +60,12 @@ func attributes(a vault.Attributes) keyAttributes {
 }
 
 // keyResource is a key, or one of its versions.
-func keyResource(k vault.KeyView, version bool) childResource {
+func keyResource(k vault.KeyView, version bool, shape string) childResource {
 	attrs := attributes(k.Attributes)
 	attrs.RecoveryLevel, _ = k.Vault.RecoveryLevel()
-	attrs.Exportable = new(bool)
+	if shape >= "2021-10-01" {
+		attrs.Exportable = new(bool)
+	}
 	out := childResource{ID: k.Vault.ResourceID + "/keys/" + k.Name, Name: k.Name, Type: namespace + "/vaults/keys", Location: k.Vault.Location, Tags: k.Tags,
 		Properties: keyProperties{Attributes: attrs, Kty: k.Type, KeyOps: k.Ops, KeySize: k.Bits, CurveName: k.Curve,
 			KeyURI: k.URI, KeyURIWithVersion: k.URIWithVersion, RotationPolicy: k.Rotation}}
@@ -74,8 +76,8 @@ func keyResource(k vault.KeyView, version bool) childResource {
 }
 
 // listedKey is a key or a version in a list: without type and material.
-func listedKey(k vault.KeyView, version bool) childResource {
-	out := keyResource(k, version)
+func listedKey(k vault.KeyView, version bool, shape string) childResource {
+	out := keyResource(k, version, shape)
 	full := out.Properties.(keyProperties)
 	short := keyProperties{Attributes: full.Attributes, KeyURI: full.KeyURI}
 	if version {
@@ -141,7 +143,7 @@ func (p *rp) putKey(ctx context.Context, req *provider.Request) (*provider.Respo
 		return nil, childError(req, err)
 	}
 	p.Log.InfoContext(ctx, "key ensured", "vault", k.Vault.Name, "key", k.Name, "key_version", k.Version, "principal", req.Principal.ObjectID)
-	return ok(keyResource(k, false)), nil
+	return ok(keyResource(k, false, req.Shape)), nil
 }
 
 func (p *rp) getKey(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -154,7 +156,7 @@ func (p *rp) getKey(ctx context.Context, req *provider.Request) (*provider.Respo
 	if err != nil {
 		return nil, childError(req, err)
 	}
-	return ok(keyResource(k, version != "")), nil
+	return ok(keyResource(k, version != "", req.Shape)), nil
 }
 
 func (p *rp) listKeys(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -173,7 +175,7 @@ func (p *rp) keyList(req *provider.Request, keys []vault.KeyView, err error, ver
 	}
 	out := make([]childResource, len(keys))
 	for i, k := range keys {
-		out[i] = listedKey(k, versions)
+		out[i] = listedKey(k, versions, req.Shape)
 	}
 	return &provider.Response{Status: http.StatusOK, Body: list{Value: out}}, nil
 }

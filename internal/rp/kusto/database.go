@@ -185,7 +185,9 @@ func (p *Provider) writeDatabase(ctx context.Context, req *provider.Request) (*p
 	case patch:
 		res.Status = http.StatusAccepted
 	}
-	res.Body = p.databaseBody(ctx, rec, after, req.Shape)
+	if res.Status != http.StatusAccepted || req.Shape >= v20190907 { // before, what is accepted has no body
+		res.Body = p.databaseBody(ctx, rec, after, req.Shape)
+	}
 	return res, nil
 }
 

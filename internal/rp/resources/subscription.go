@@ -43,8 +43,7 @@ func (p *Provider) listSubscriptions(ctx context.Context, req *provider.Request)
 	}
 	body := struct {
 		Value []subscription `json:"value"`
-		Count count          `json:"count"`
-	}{Value: []subscription{}, Count: count{Type: "Total"}}
+	}{Value: []subscription{}}
 	for _, s := range all {
 		d, err := p.Authorizer.Authorize(ctx, req.Principal, "Microsoft.Resources/subscriptions/read", s.Scope().String())
 		if err != nil {
@@ -54,13 +53,7 @@ func (p *Provider) listSubscriptions(ctx context.Context, req *provider.Request)
 			body.Value = append(body.Value, p.wireSubscription(s, req.Shape))
 		}
 	}
-	body.Count.Value = len(body.Value)
 	return ok(body)
-}
-
-type count struct {
-	Type  string `json:"type"`
-	Value int    `json:"value"`
 }
 
 func (p *Provider) getSubscription(ctx context.Context, req *provider.Request) (*provider.Response, error) {

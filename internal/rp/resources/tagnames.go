@@ -209,3 +209,9 @@ func (p *Provider) deleteTagName(ctx context.Context, req *provider.Request) (*p
 	}
 	return &provider.Response{Status: status}, nil
 }
+
+// count is how often a tag is used.
+type count struct {
+	Type  string `json:"type"`
+	Value int    `json:"value"`
+}
