@@ -3,17 +3,15 @@ package cluster
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/extent"
 )
-
-// maxHot is the most extents that are open at once beyond what queries hold;
-// each is a descriptor here and in the child.
-const maxHot = 1500
 
 // cache keeps the plaintext of extents in memfds. An extent that was read from
 // its file is decrypted chunk by chunk as the child reads it, and its chunks
@@ -23,9 +21,11 @@ const maxHot = 1500
 type cache struct {
 	s      *session
 	budget int64
+	room   room
 
 	mu     sync.Mutex
 	bytes  int64
+	files  int             // descriptors that open extents hold in this process
 	hot    map[string]*hot // by extent id
 	order  *list.List      // of *hot, least recently used first
 	opened uint64
@@ -39,7 +39,7 @@ type hot struct {
 	name string // under which the child knows it; never used twice
 
 	mu     sync.Mutex     // one loader at a time
-	file   *os.File       // the whole plaintext, or nil
+	file   *os.File       // the whole plaintext until the child has it, or nil
 	sparse *engine.Sparse // the plaintext as far as it was read, or nil
 	source *openExtent    // where sparse takes it from
 	openIn engine.Child
@@ -48,26 +48,50 @@ type hot struct {
 	pins   int
 	size   int64 // bytes of plaintext in memory: all, or those that were read
 	lazy   bool  // sparse is set, and stays so until close
+	files  int   // descriptors here
 	place  *list.Element
-	doomed bool // not in the catalogue any more: give up when the last pin goes
+	doomed bool // not to be found any more: give up when the last pin goes
 }
 
 func newCache(s *session, budget int64) *cache {
-	return &cache{s: s, budget: budget, hot: make(map[string]*hot), order: list.New()}
+	return &cache{s: s, budget: budget, room: newRoom(), hot: make(map[string]*hot), order: list.New()}
 }
 
 // pin makes an extent readable in the child and keeps it so until unpin. It
 // returns the name under which the child knows it.
 func (c *cache) pin(ctx context.Context, child engine.Child, e catalog.Extent) (*hot, error) {
-	h, err := c.entry(e)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.ready(ctx, h, child, e); err != nil {
+	for {
+		h, err := c.entry(e)
+		if err != nil {
+			return nil, err
+		}
+		c.evict() // what nobody reads makes room, here and in the child
+		err = c.ready(ctx, h, child, e)
+		if err == nil {
+			return h, nil
+		}
+		if errors.Is(err, errPredecessor) {
+			c.detach(h)
+		}
 		c.unpin(h)
-		return nil, err
+		if !errors.Is(err, errPredecessor) {
+			return nil, err
+		}
 	}
-	return h, nil
+}
+
+// errPredecessor says that an extent is open in a child that is gone, and its
+// plaintext with it.
+var errPredecessor = errors.New("open in a child before")
+
+// detach lets an extent be opened anew; who has it pinned keeps what it has.
+func (c *cache) detach(h *hot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hot[h.id] == h {
+		c.forget(h)
+		h.doomed = true
+	}
 }
 
 func (c *cache) entry(e catalog.Extent) (*hot, error) {
@@ -91,22 +115,30 @@ func (c *cache) entry(e catalog.Extent) (*hot, error) {
 func (c *cache) ready(ctx context.Context, h *hot, child engine.Child, e catalog.Extent) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	switch {
+	case h.openIn == child:
+		return nil
+	case h.openIn != nil:
+		return errPredecessor
+	}
 	if h.file == nil && h.sparse == nil {
 		if err := c.load(ctx, h, child, e); err != nil {
-			return extentError(e.ID, err)
+			return unopened(e.ID, err)
 		}
 	}
-	if h.openIn == child {
-		return nil
-	}
-	var err error
 	if h.sparse != nil {
-		err = child.OpenSparse(ctx, h.name, h.sparse, func(first, last int64) { c.grown(h, first, last) })
+		if err := child.OpenSparse(ctx, h.name, h.sparse, func(first, last int64) { c.grown(h, first, last) }); err != nil {
+			return fmt.Errorf("extent %s: %w", e.ID, err)
+		}
+		h.sparse.HandedOver()
+		c.hold(h, 2) // the memory for writing, and the file
 	} else {
-		err = child.OpenExtent(ctx, h.name, h.file)
-	}
-	if err != nil {
-		return fmt.Errorf("extent %s: %w", e.ID, err)
+		if err := child.OpenExtent(ctx, h.name, h.file); err != nil {
+			return fmt.Errorf("extent %s: %w", e.ID, err)
+		}
+		h.file.Close()
+		h.file = nil
+		c.hold(h, 0)
 	}
 	h.openIn = child
 	return nil
@@ -114,14 +146,19 @@ func (c *cache) ready(ctx context.Context, h *hot, child engine.Child, e catalog
 
 // load makes the plaintext readable, as a whole or as it is asked for.
 func (c *cache) load(ctx context.Context, h *hot, child engine.Child, e catalog.Extent) error {
-	if !child.Info().DecryptOnRead || e.Stats.ParquetSize == 0 {
+	// What is one chunk is read as a whole anyway, and costs no descriptor here.
+	if !child.Info().DecryptOnRead || e.Stats.ParquetSize <= extent.ChunkSize {
 		f, size, err := c.s.decrypt(ctx, e)
 		if err != nil {
 			return err
 		}
 		h.file = f
+		c.hold(h, 1)
 		c.account(h, size)
 		return nil
+	}
+	if err := c.admit(); err != nil {
+		return err
 	}
 	source, err := c.s.openExtent(e)
 	if err != nil {
@@ -133,6 +170,7 @@ func (c *cache) load(ctx context.Context, h *hot, child engine.Child, e catalog.
 		return err
 	}
 	h.source, h.sparse = source, sparse
+	c.hold(h, 4)
 	c.mu.Lock()
 	h.lazy = true
 	c.mu.Unlock()
@@ -200,10 +238,11 @@ func (c *cache) put(id, database string, f *os.File, size int64) {
 		return
 	}
 	c.opened++
-	h := &hot{id: id, db: database, name: fmt.Sprintf("%s.%d", id, c.opened), file: f, size: size}
+	h := &hot{id: id, db: database, name: fmt.Sprintf("%s.%d", id, c.opened), file: f, size: size, files: 1}
 	h.place = c.order.PushBack(h)
 	c.hot[id] = h
 	c.bytes += size
+	c.files++
 	c.mu.Unlock()
 	c.evict()
 }
@@ -233,7 +272,7 @@ func (c *cache) evict() {
 func (c *cache) surplus() *hot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.bytes <= c.budget && len(c.hot) <= maxHot {
+	if c.closed || c.bytes <= c.budget && !c.crowded() {
 		return nil
 	}
 	for el := c.order.Front(); el != nil; el = el.Next() {
@@ -249,6 +288,7 @@ func (c *cache) forget(h *hot) {
 	delete(c.hot, h.id)
 	c.order.Remove(h.place)
 	c.bytes -= h.size
+	c.files -= h.files
 }
 
 // remove gives up an extent that is no longer in the catalogue, at once or

@@ -24,6 +24,9 @@ type MergePolicy struct {
 // deletes a row too early, and late by no more than this.
 const mergeSpan = 24 * time.Hour
 
+// mergeMost is the most extents that are merged at once: all are open then.
+const mergeMost = 500
+
 // merge makes one extent of small ones, again and again while there are
 // enough. One transaction takes the old ones out of the catalogue and puts the
 // new one in: a crash leaves either, and orphans that the next start collects.
@@ -64,7 +67,7 @@ func (t *table) mergeable() ([]catalog.Extent, []catalog.Column) {
 		var parts, rest []catalog.Extent
 		var rows int64
 		for _, e := range small {
-			if slices.Equal(e.Columns, first.Columns) && e.Created.Sub(first.Created) <= mergeSpan && rows+e.Stats.Rows <= policy.Rows {
+			if len(parts) < mergeMost && slices.Equal(e.Columns, first.Columns) && e.Created.Sub(first.Created) <= mergeSpan && rows+e.Stats.Rows <= policy.Rows {
 				parts = append(parts, e)
 				rows += e.Stats.Rows
 			} else {

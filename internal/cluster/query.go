@@ -84,6 +84,9 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		}
 		b.views = append(b.views, v)
 		v.extents = prune(v.extents, ref.Prune)
+		if err := openable(child, len(v.extents)); err != nil {
+			return err
+		}
 		hots, err := b.s.pinAll(ctx, child, v.extents)
 		b.pin(hots)
 		if err != nil {
@@ -91,8 +94,10 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		}
 		pairs = append(pairs, ref.Placeholder, source(v, hots))
 	}
+	named := make(map[string]bool, len(b.pinned))
 	for _, h := range b.pinned {
-		if !slices.Contains(b.statement.Extents, h.name) {
+		if !named[h.name] {
+			named[h.name] = true
 			b.statement.Extents = append(b.statement.Extents, h.name)
 		}
 	}

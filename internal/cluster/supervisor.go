@@ -53,6 +53,7 @@ func (v *supervisor) bringUp(ctx context.Context) (engine.Child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEngine, err)
 	}
+	v.s.cache.fit(child)
 	if err := v.s.replay(ctx, child); err != nil {
 		child.Close()
 		return nil, fmt.Errorf("replay log: %w", err)

@@ -20,7 +20,8 @@ type Config struct {
 	Threads int
 	// MaxFile is the largest file in bytes the child may write into a memfd; 0 means 8 GiB.
 	MaxFile int64
-	// MaxOpen is the number of descriptors the child may hold; 0 means 4096.
+	// MaxOpen is the number of descriptors the child may hold, as far as the
+	// system allows so many; 0 means 65536.
 	MaxOpen int
 	// Prelude are statements (macros) run before the settings are locked.
 	Prelude []string
@@ -107,6 +108,9 @@ type Info struct {
 	// DecryptOnRead says that OpenSparse works: it was tried at the start. When
 	// it does not, extents have to be handed over whole.
 	DecryptOnRead bool
+	// MaxExtents is how many extents may be open at a time; 0 when the child
+	// knows no limit. One more is refused with [TooMany].
+	MaxExtents int
 }
 
 // Confinement says which walls stand around a child.
@@ -137,6 +141,7 @@ const (
 	Interrupted Kind = "interrupted" // the statement was cancelled
 	BadData     Kind = "data"        // a file or batch cannot be read or does not fit
 	BadCommand  Kind = "command"     // an unknown extent or buffer, a malformed request
+	TooMany     Kind = "extents"     // more extents than may be open at a time
 	Internal    Kind = "internal"    // anything else: the compiler's or the engine's mistake
 )
 

@@ -103,7 +103,9 @@ func spillFile(body []byte) (*os.File, error) {
 }
 
 // Receive reads the next message into v and returns its files, which are then
-// the caller's. At the end it returns io.EOF.
+// the caller's. At the end it returns io.EOF. When this process has no
+// descriptor left for a file, the message comes without any: whoever carries it
+// out misses them and refuses.
 func (c *Conn) Receive(v any) ([]*os.File, error) {
 	var n, oobn, flags int
 	var recvErr error
@@ -123,6 +125,12 @@ func (c *Conn) Receive(v any) ([]*os.File, error) {
 		return nil, err
 	}
 	body, files, err := c.body(n, flags, files)
+	if flags&unix.MSG_CTRUNC != 0 {
+		for _, f := range files {
+			f.Close()
+		}
+		files = nil
+	}
 	if err == nil {
 		if err = json.Unmarshal(body, v); err == nil {
 			return files, nil
@@ -139,7 +147,7 @@ func (c *Conn) body(n, flags int, files []*os.File) ([]byte, []*os.File, error) 
 	if n == 0 {
 		return nil, files, io.EOF
 	}
-	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+	if flags&unix.MSG_TRUNC != 0 {
 		return nil, files, errors.New("message from engine peer is too large")
 	}
 	if c.buf[0] == inline {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // trial is a source over a Parquet file of our own. Chunks from refuse on do
@@ -13,7 +14,7 @@ import (
 type trial struct {
 	file   *os.File
 	size   int64
-	refuse int64
+	refuse atomic.Int64
 }
 
 const trialChunk = 4 << 10
@@ -26,7 +27,7 @@ func (t *trial) ChunkSize() int { return trialChunk }
 func (t *trial) Chunks(first, last int64, use func(int64, []byte) error) error {
 	buf := make([]byte, trialChunk)
 	for i := first; i <= last; i++ {
-		if i >= t.refuse {
+		if i >= t.refuse.Load() {
 			return errTrial
 		}
 		n, err := t.file.ReadAt(buf, i*trialChunk)
@@ -59,7 +60,8 @@ func trySparse(ctx context.Context, c Child) error {
 	if err != nil {
 		return fmt.Errorf("try decrypting on read: %w", err)
 	}
-	source := &trial{file: out, size: info.Size(), refuse: info.Size()}
+	source := &trial{file: out, size: info.Size()}
+	source.refuse.Store(info.Size()) // none
 	s, err := NewSparse(source)
 	if err != nil {
 		return fmt.Errorf("try decrypting on read: %w", err)
@@ -82,7 +84,7 @@ func trySparse(ctx context.Context, c Child) error {
 			return fmt.Errorf("try decrypting on read: %w", err)
 		}
 	}
-	source.refuse = 1 // everything but the first chunk
+	source.refuse.Store(1) // everything but the first chunk
 	var fault *Fault
 	if err := askTrial(ctx, c, id, rows); !errors.As(err, &fault) || fault.Kind != BadData {
 		return fmt.Errorf("try decrypting on read: a chunk that does not verify gave %v", err)

@@ -123,6 +123,17 @@ func sized(name string, size int64, seals int) (*os.File, error) {
 // only. They stay the Sparse's.
 func (s *Sparse) Files() (data, ready *os.File) { return s.handed, s.ready }
 
+// HandedOver closes what only a child needs, once it has it: an open extent then
+// costs one descriptor here.
+func (s *Sparse) HandedOver() {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	if !s.closed {
+		s.handed.Close()
+		s.ready.Close()
+	}
+}
+
 // Chunks is the number of chunks.
 func (s *Sparse) Chunks() int64 { return s.chunks }
 

@@ -3,6 +3,7 @@
 package duckdb
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 // when no statement uses it: its number would otherwise be given to another
 // file while DuckDB still opens it by that number.
 type extents struct {
+	most int // that may be open at a time
+
 	mu   sync.Mutex
 	open map[string]*extent
 }
@@ -33,6 +36,9 @@ func (e *extents) add(id string, files []*os.File, about *engine.SparseInfo) err
 	defer e.mu.Unlock()
 	if _, ok := e.open[id]; ok {
 		return badCommand("extent is open already")
+	}
+	if len(e.open) >= e.most {
+		return &engine.Fault{Kind: engine.TooMany, Message: fmt.Sprintf("no more than %d extents may be open at a time", e.most)}
 	}
 	if about != nil {
 		if err := hook(files[0], files[1], *about); err != nil {

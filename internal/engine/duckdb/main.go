@@ -58,11 +58,11 @@ func Main(ctx context.Context) error {
 		return errors.Join(err, conn.Send(&engine.Reply{ID: start.ID, Fault: refusal(err)}))
 	}
 	filter(&walls)
-	info := &engine.Info{Version: duck.LibraryVersion(), Confinement: walls}
+	info := &engine.Info{Version: duck.LibraryVersion(), Confinement: walls, MaxExtents: mostExtents()}
 	if err := conn.Send(&engine.Reply{ID: start.ID, Info: info}); err != nil {
 		return err
 	}
-	return newServer(conn, db).serve(ctx)
+	return newServer(conn, db, info.MaxExtents).serve(ctx)
 }
 
 func withDefaults(cfg engine.Config) engine.Config {
@@ -73,7 +73,20 @@ func withDefaults(cfg engine.Config) engine.Config {
 		cfg.MaxFile = 8 << 30
 	}
 	if cfg.MaxOpen <= 0 {
-		cfg.MaxOpen = 4096
+		cfg.MaxOpen = 1 << 16
 	}
 	return cfg
+}
+
+// spare is how many descriptors are kept for everything but extents: messages,
+// rows, and the files DuckDB has open while it reads.
+const spare = 512
+
+// mostExtents is how many extents fit: each is a descriptor.
+func mostExtents() int {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil || now.Cur <= spare {
+		return spare
+	}
+	return int(now.Cur) - spare
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,13 +35,23 @@ const testCluster = "11111111-2222-4333-8444-555555555555"
 // watched remembers the children that were launched.
 type watched struct {
 	engine.Process
-	last engine.Child
+	mu       sync.Mutex
+	launched engine.Child
+}
+
+// last is the youngest child.
+func (w *watched) last() engine.Child {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.launched
 }
 
 func (w *watched) Launch(ctx context.Context, cfg engine.Config) (engine.Child, error) {
 	c, err := w.Process.Launch(ctx, cfg)
 	if err == nil {
-		w.last = c
+		w.mu.Lock()
+		w.launched = c
+		w.mu.Unlock()
 	}
 	return c, err
 }
@@ -164,10 +175,10 @@ func (s *site) reseal() {
 
 func (s *site) kill() {
 	s.t.Helper()
-	p, err := os.FindProcess(s.engine.last.Info().PID)
+	p, err := os.FindProcess(s.engine.last().Info().PID)
 	must(s.t, err)
 	must(s.t, p.Kill())
-	<-s.engine.last.Done()
+	<-s.engine.last().Done()
 }
 
 // image copies the folder as a power cut would leave it, and opens the copy.
@@ -286,7 +297,7 @@ func TestDirectIngestion(t *testing.T) {
 	_, err := s.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: "N", Columns: columnsOf(catalog.Long, catalog.String)})
 	must(t, err)
 	file := memfd(t)
-	_, err = s.engine.last.Export(ctx, engine.Statement{SQL: "SELECT range::INTEGER AS i, 'x' || range AS t FROM range(10)"}, file)
+	_, err = s.engine.last().Export(ctx, engine.Statement{SQL: "SELECT range::INTEGER AS i, 'x' || range AS t FROM range(10)"}, file)
 	must(t, err)
 	info, err := file.Stat()
 	must(t, err)

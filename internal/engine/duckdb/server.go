@@ -28,9 +28,9 @@ type server struct {
 	end     chan error
 }
 
-func newServer(conn *engine.Conn, db *database) *server {
+func newServer(conn *engine.Conn, db *database, mostExtents int) *server {
 	return &server{
-		conn: conn, db: db, extents: extents{open: make(map[string]*extent)},
+		conn: conn, db: db, extents: extents{most: mostExtents, open: make(map[string]*extent)},
 		running: make(map[uint64]context.CancelFunc), end: make(chan error, 1),
 	}
 }
