@@ -129,9 +129,18 @@ func TestKeyStatesAreTold(t *testing.T) {
 // and nothing can be put under it.
 func TestExpiredKeyIsAWarning(t *testing.T) {
 	t.Parallel()
+	for name, version := range map[string]string{"newest": "", "pinned": "1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testExpiredKey(t, version)
+		})
+	}
+}
+
+func testExpiredKey(t *testing.T, version string) {
 	ctx := context.Background()
 	w := newWorld(t)
-	kek := envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}
+	kek := envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k", KeyVersion: version}
 	w.must(w.r.ChangeKEK(ctx, testCluster, kek))
 	w.vault.mu.Lock()
 	w.vault.wrapErr = &envelope.RevokedError{Code: "IdentityDoesNotHaveAccessToKeyVault", VaultURI: kek.VaultURI, Reason: "the key is expired"}

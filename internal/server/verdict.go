@@ -3,25 +3,33 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/envelope/keyvault"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/vault"
+	"github.com/kustos-io/kustos/internal/wal"
 )
 
 // Verdict says whether the data of a cluster in a stopped folder can be read.
 type Verdict struct {
 	Cluster string `json:"cluster"`
 	ID      string `json:"id"`
+	// Database and DatabaseID name the database with a key of its own that this
+	// is about; "" for the cluster and all databases that follow it.
+	Database   string `json:"database,omitempty"`
+	DatabaseID string `json:"databaseId,omitempty"`
 	// Files is the number of its extents and log segments.
 	Files int `json:"files"`
 	// Recoverable is "yes", "no", or "unknown" when only somebody else can say.
@@ -51,9 +59,9 @@ func InspectVerify(ctx context.Context, cfg config.Config, asJSON bool, out io.W
 			if err != nil {
 				return err
 			}
-			var v Verdict
-			if v, err = verdict(ctx, in, keys, spec); err == nil {
-				verdicts = append(verdicts, v)
+			var v []Verdict
+			if v, err = clusterVerdicts(ctx, in, keys, spec); err == nil {
+				verdicts = append(verdicts, v...)
 			}
 		}
 		return err
@@ -67,6 +75,13 @@ func InspectVerify(ctx context.Context, cfg config.Config, asJSON bool, out io.W
 		return enc.Encode(verdicts)
 	}
 	for _, v := range verdicts {
+		if v.Database != "" {
+			_, err := fmt.Fprintf(out, "database %s (%s) of cluster %s, which has a key of its own, %d encrypted files\n  recoverable: %s\n  %s\n", v.Database, v.DatabaseID, v.Cluster, v.Files, v.Recoverable, v.Why)
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := fmt.Fprintf(out, "cluster %s (%s), %d encrypted files\n  recoverable: %s\n  %s\n", v.Cluster, v.ID, v.Files, v.Recoverable, v.Why); err != nil {
 			return err
 		}
@@ -74,46 +89,93 @@ func InspectVerify(ctx context.Context, cfg config.Config, asJSON bool, out io.W
 	return nil
 }
 
-func verdict(ctx context.Context, in *instance, keys *vault.Service, spec cluster.Spec) (Verdict, error) {
-	v := Verdict{Cluster: spec.Name, ID: spec.ID}
-	for _, pattern := range []string{"extents/*/*.kxt", "wal/*.kwl"} {
-		found, err := filepath.Glob(filepath.Join(in.dir, "clusters", spec.ID, pattern))
-		if err != nil {
-			return v, err
-		}
-		v.Files += len(found)
-	}
+// clusterVerdicts is the verdict on a cluster, and on each of its databases
+// that has a key of its own.
+func clusterVerdicts(ctx context.Context, in *instance, keys *vault.Service, spec cluster.Spec) ([]Verdict, error) {
 	ring, err := envelope.New(envelope.Config{ClusterID: spec.ID, Store: in.store, Wrappers: envelope.Wrappers{}})
 	if err != nil {
-		return v, err
+		return nil, err
+	}
+	of := Verdict{Cluster: spec.Name, ID: spec.ID}
+	if of.Files, err = countFiles(in.dir, spec.ID, "extents/*/*.kxt", "wal/*.kwl"); err != nil {
+		return nil, err
 	}
 	wrapped, err := ring.Wrapped(ctx)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	if wrapped.KEK.Kind == envelope.KindPlatform {
-		v.Recoverable, v.Why = "yes", "The cluster key is wrapped by the platform's key, which lies in this folder: whoever has the folder and its seal can read the data."
-		return v, nil
+		of.Recoverable, of.Why = "yes", "The cluster key is wrapped by the platform's key, which lies in this folder: whoever has the folder and its seal can read the data."
+	} else if err := of.judge(ctx, keys, wrapped, "cluster key"); err != nil {
+		return nil, err
 	}
+	out := []Verdict{of}
+	own, err := ring.OwnKEKs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var databases []catalog.Database
+	err = in.store.View(ctx, func(tx store.Tx) (err error) {
+		databases, err = catalog.New(spec.ID, nil, time.Now).Databases(tx)
+		return err
+	})
+	for _, db := range databases {
+		wrapped, ok := own[db.ID]
+		if err != nil || !ok {
+			continue
+		}
+		v := Verdict{Cluster: spec.Name, ID: spec.ID, Database: db.Name, DatabaseID: db.ID}
+		if v.Files, err = countFiles(in.dir, spec.ID, "extents/"+db.ID+"/*.kxt"); err != nil {
+			break
+		}
+		var segments []wal.Segment
+		if segments, err = wal.Segments(filepath.Join(in.dir, "clusters", spec.ID, "wal"), db.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		v.Files += len(segments)
+		if err = v.judge(ctx, keys, wrapped, "gate of the database"); err != nil {
+			break
+		}
+		if of.Recoverable == "no" {
+			v.Recoverable, v.Why = "no", "It takes the cluster key as well, which cannot be had any more. "+v.Why
+		}
+		out = append(out, v)
+	}
+	return out, err
+}
+
+func countFiles(dir, clusterID string, patterns ...string) (n int, err error) {
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(dir, "clusters", clusterID, pattern))
+		if err != nil {
+			return 0, err
+		}
+		n += len(found)
+	}
+	return n, nil
+}
+
+// judge asks the vaults in the folder what became of the key that wrapped what.
+func (v *Verdict) judge(ctx context.Context, keys *vault.Service, wrapped envelope.Wrapped, what string) error {
 	key := fmt.Sprintf("version %s of key '%s' in vault %s", wrapped.KeyVersion, wrapped.KEK.KeyName, wrapped.KEK.VaultURI)
 	address, err := keyvault.NewHosts(nil).Parse(wrapped.KEK.VaultURI)
 	if err != nil || address.Name == "" {
-		v.Recoverable, v.Why = "unknown", "The cluster key is wrapped by "+key+". That vault is not in this folder, and only it can say."
-		return v, nil
+		v.Recoverable, v.Why = "unknown", "The "+what+" is wrapped by "+key+". That vault is not in this folder, and only it can say."
+		return nil
 	}
 	fate, until, err := keys.KeyFate(ctx, strings.ToLower(address.Name), wrapped.KEK.KeyName, wrapped.KeyVersion)
 	if err != nil {
-		return v, err
+		return err
 	}
 	switch fate {
 	case vault.FateThere:
-		v.Recoverable, v.Why = "yes", "The cluster key is wrapped by "+key+", which is there: while it is enabled and the cluster's identity may use it, the data can be read."
+		v.Recoverable, v.Why = "yes", "The "+what+" is wrapped by "+key+", which is there: while it is enabled and the cluster's identity may use it, the data can be read."
 	case vault.FateDeleted:
-		v.Recoverable, v.Why = "yes", "The cluster key is wrapped by "+key+", which is deleted and can be recovered until "+until.UTC().Format(time.RFC3339)+"; until then nothing here can be read, after it never again."
+		v.Recoverable, v.Why = "yes", "The "+what+" is wrapped by "+key+", which is deleted and can be recovered until "+until.UTC().Format(time.RFC3339)+"; until then nothing here can be read, after it never again."
 	default:
-		v.Recoverable, v.Why = "no", "The one wrap of the cluster key is by "+key+", which does not exist any more: no vault of this folder holds it, no earlier wrap is kept, "+
-			"and every database key and data key lies below the cluster key. What was copied before is not affected: a copy of the folder made while the key existed opens with "+
+		v.Recoverable, v.Why = "no", "The one wrap of the "+what+" is by "+key+", which does not exist any more: no vault of this folder holds it, no earlier wrap is kept, "+
+			"and every database key and data key below it needs it. What was copied before is not affected: a copy of the folder made while the key existed opens with "+
 			"that key, and a backup blob of the key, restored into a vault of this folder, brings it back."
 	}
-	return v, nil
+	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kustos-io/kustos/internal/cluster"
 )
 
 // openAPI is one published specification; only what the check below needs.
@@ -146,6 +148,8 @@ func TestAnswersFitTheSpecifications(t *testing.T) {
 	w.grant("demo1", "vault1", "key1", "v1")
 	op := w.must("PATCH", clusterPath("demo1"), v20230815, keyBody(testVault, "key1", "v1")).OperationID
 	w.must("PUT", databasePath("demo1", "db1"), v20230815, bodyDatabase)
+	w.must("PUT", databasePath("demo1", "db2"), v20230815, keyBody(testVault, "key1", "v1"))
+	w.setOwn("demo1", "db2", func(st *cluster.DatabaseState) { st.Suspended, st.Since = true, w.p.now() })
 	assign := `{"properties":{"principalId":"` + knownApp + `","principalType":"App","role":"%s"}}`
 	for path, role := range map[string]string{clusterPath("demo1"): "AllDatabasesAdmin", databasePath("demo1", "db1"): "Admin"} {
 		if a := w.do("PUT", path+"/principalAssignments/me", v20230815, fmt.Sprintf(assign, role)); a.err != nil {
@@ -163,6 +167,7 @@ func TestAnswersFitTheSpecifications(t *testing.T) {
 		// before 2022 the service itself did not keep to its specification here
 		{v20220201, "GET", root + "/locations/westeurope/operationResults/" + op, "", "OperationResult"},
 		{v20190907, "GET", databasePath("demo1", "db1"), "", "ReadWriteDatabase"},
+		{v20190907, "GET", databasePath("demo1", "db2"), "", "ReadWriteDatabase"},
 		{v20190121, "GET", clusterPath("demo1") + "/databases", "", "DatabaseListResult"},
 		{v20190121, "POST", databasePath("demo1", "db1") + "/listPrincipals", "", "DatabasePrincipalListResult"},
 		{v20191109, "GET", clusterPath("demo1") + "/principalAssignments/me", "", "ClusterPrincipalAssignment"},
