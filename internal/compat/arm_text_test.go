@@ -9,6 +9,8 @@ const managementPlane = `| What | |
 | request limits: counted by default, refused with 429 by ` + "`kustos up --request-limits`" + ` | supported |
 | move of vaults between groups and subscriptions, all or none | supported |
 | move of clusters and user-assigned identities | refused by name |
+| customer-managed keys of clusters, and from 2023-05-02 of single databases (both keys are needed then) | supported |
+| customer-managed keys in a vault of another tenant (federatedIdentityClientId) | refused by name |
 | exportTemplate of groups: identities with their credentials, vaults, clusters with databases and assignments | supported |
 | exportTemplate of other types | refused by name, beside the template |
 | custom role definitions with one permission | supported |

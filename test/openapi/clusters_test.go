@@ -12,6 +12,9 @@ func (r *recorder) clusters() {
 		}
 		r.cluster(at, at+"/openapi2", v)
 		r.ended(r.call("PUT", first+"/databases/db1"+q, databaseBody, 200, 201, 202))
+		if v >= "2023-05-02" {
+			r.ownKey(first, first+"/databases/db1", v)
+		}
 		r.call("GET", first+q, nil, 200)
 		r.call("GET", at+q, nil, 200)
 		r.call("GET", r.sub()+"/providers/Microsoft.Kusto/clusters"+q, nil, 200)
@@ -40,6 +43,26 @@ func (r *recorder) clusters() {
 			r.t.Errorf("export of a cluster: no %s in %s", want, a.Body)
 		}
 	}
+}
+
+// ownKey gives a database a key of its own and takes it away again.
+func (r *recorder) ownKey(cluster, database, v string) {
+	q := "?api-version=" + v
+	_, rest, _ := strings.Cut(string(r.call("GET", cluster+q, nil, 200).Body), `"principalId":"`)
+	principal, _, _ := strings.Cut(rest, `"`)
+	name := "openapiown" + strings.ReplaceAll(v, "-", "")
+	tenant := r.c.Conn.TenantID
+	r.ended(r.call("PUT", r.group()+keyVault+"/vaults/"+name+"?api-version=2022-07-01", `{"location":"westeurope","properties":{"tenantId":"`+tenant+`","sku":{"family":"A","name":"standard"},
+		"enableSoftDelete":true,"enablePurgeProtection":true,"accessPolicies":[
+		{"tenantId":"`+tenant+`","objectId":"`+r.me()+`","permissions":{"keys":["all"]}},
+		{"tenantId":"`+tenant+`","objectId":"`+principal+`","permissions":{"keys":["get","wrapKey","unwrapKey"]}}]}}`, 200, 201))
+	r.vault(name, "POST", "/keys/key1/create?api-version=7.4", `{"kty":"RSA","key_size":2048}`, 200)
+	key := `{"location":"westeurope","kind":"ReadWrite","properties":{"keyVaultProperties":{"keyName":"key1","keyVaultUri":"https://` + name + `.vault.azure.net","keyVersion":""}}}`
+	r.ended(r.call("PATCH", database+q, key, 200, 201, 202))
+	if a := r.call("GET", database+q, nil, 200); !strings.Contains(string(a.Body), `"keyName":"key1"`) {
+		r.t.Errorf("own key of a database: %s", a.Body)
+	}
+	r.ended(r.call("PATCH", database+q, `{"location":"westeurope","kind":"ReadWrite","properties":{"keyVaultProperties":{}}}`, 200, 201, 202))
 }
 
 const (
