@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -390,6 +391,25 @@ func TestCompleteMode(t *testing.T) {
 		got := r.deploy(group+deployments+"d2", strings.Replace(request(doc(`[`+thing("b")+`]`, ""), ""), "Incremental", "Complete", 1))
 		if at(got, "properties", "provisioningState") != "Succeeded" || !slices.Contains(r.front.writes, "DELETE a") || slices.Contains(r.front.writes, "DELETE b") {
 			t.Error(r.front.writes, compact(got))
+		}
+		// what a condition leaves out is absent, but for earlier versions of the API
+		off := strings.Replace(strings.Replace(request(doc(`[`+thing("b")+`]`, ""), ""), "Incremental", "Complete", 1), `"name": "b"`, `"name": "b", "condition": false`, 1)
+		for _, c := range []struct{ version, want string }{{"2018-05-01", "[]"}, {"2019-05-10", "[Delete b]"}} {
+			r.version = c.version
+			if list, _ := r.whatIf(group+deployments+"d3", off); fmt.Sprint(list) != c.want {
+				t.Errorf("%s: %v", c.version, list)
+			}
+			r.deploy(group+deployments+"d3", off)
+			if slices.Contains(r.front.writes, "DELETE b") != (c.want == "[Delete b]") {
+				t.Errorf("%s: %v", c.version, r.front.writes)
+			}
+		}
+		loop := request(doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "[string(copyIndex())]", "copy": {"name": "l", "count": 0}}]`, ""), "")
+		for version, ok := range map[string]bool{"2018-05-01": false, "2019-05-10": true} {
+			r.version = version
+			if _, err := r.do(http.MethodPost, group+deployments+"d4", "validate", loop); (err == nil) != ok {
+				t.Errorf("%s: %v", version, err)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -213,12 +214,13 @@ func clone(v map[string]any) map[string]any {
 
 // rig is an engine on a front, with a store that can be started again.
 type rig struct {
-	t     testing.TB
-	store store.Store
-	ops   *operations.Manager
-	front *front
-	links deploy.Links
-	log   *bytes.Buffer
+	t       testing.TB
+	store   store.Store
+	ops     *operations.Manager
+	front   *front
+	links   deploy.Links
+	log     *bytes.Buffer
+	version string // of the API; the usual one when empty
 }
 
 func newRig(t testing.TB) *rig {
@@ -251,7 +253,7 @@ func (r *rig) doAs(correlation, method, id, action, body string) (*provider.Resp
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req := &provider.Request{Method: method, ID: parsed, Action: action, APIVersion: "2021-04-01", Body: json.RawMessage(body), BaseURL: "https://management.azure.com",
+	req := &provider.Request{Method: method, ID: parsed, Action: action, APIVersion: cmp.Or(r.version, "2021-04-01"), Body: json.RawMessage(body), BaseURL: "https://management.azure.com",
 		Principal: authz.Principal{ObjectID: "o1", AppID: "a1", TenantID: "t1"}, RequestID: "r", CorrelationID: correlation, Header: http.Header{}, Query: map[string][]string{}}
 	if path, query, found := strings.Cut(id, "?"); found {
 		_ = path

@@ -173,6 +173,7 @@ func notSupported(what, message string) *azerr.Error {
 type compiled struct {
 	*submission
 	name    string
+	version string // of the API the request came by
 	scope   ids.ID
 	program *template.Program
 	files   linked
@@ -181,7 +182,7 @@ type compiled struct {
 // compile turns a request into a program. partial admits what only a running
 // deployment knows.
 func (e *Engine) compile(ctx context.Context, req *provider.Request, s *submission) (*compiled, error) {
-	c := &compiled{submission: s, name: req.ID.Segments[0].Name, scope: req.ID.Scope()}
+	c := &compiled{submission: s, name: req.ID.Segments[0].Name, version: req.APIVersion, scope: req.ID.Scope()}
 	scope, err := e.scope(ctx, c.scope, req)
 	if err != nil {
 		return nil, err
@@ -196,6 +197,7 @@ func (e *Engine) compile(ctx context.Context, req *provider.Request, s *submissi
 	c.program, err = template.Compile(template.Source{
 		Template: s.template, Path: "properties.template", Given: given, Library: e.library, Scope: scope,
 		Fresh: &eval.Fresh{Now: e.now().UTC(), NewGUID: ids.NewGUID}, Name: c.name, Location: s.location, Mode: s.mode, Link: s.shownLink(),
+		NoEmptyLoops: template.BeforeEmptyLoops(req.APIVersion),
 	})
 	return c, explainLink(err)
 }

@@ -158,7 +158,7 @@ func (e *Engine) resume(ctx context.Context, op *operations.Operation) (*executi
 	}
 	params, _ := fixed.(*value.Object)
 	x.p, err = template.Compile(template.Source{
-		Template: s.template, Path: "properties.template", Library: e.library, Scope: sc, Fixed: params, Name: x.r.Name, Location: x.r.Location, Mode: x.r.Mode, Link: s.shownLink(),
+		Template: s.template, Path: "properties.template", Library: e.library, Scope: sc, Fixed: params, Name: x.r.Name, Location: x.r.Location, Mode: x.r.Mode, Link: s.shownLink(), NoEmptyLoops: template.BeforeEmptyLoops(x.r.APIVersion),
 		Fresh: &eval.Fresh{Now: x.r.Started, NewGUID: ids.NewGUID},
 	})
 	if err != nil {
@@ -362,7 +362,7 @@ func (x *execution) cleanUp(ctx context.Context) ([]*step, error) {
 		keep[strings.ToLower(id)] = true
 	}
 	for _, r := range x.p.Resources {
-		if r.Condition {
+		if r.Condition || template.BeforeEmptyLoops(x.r.APIVersion) {
 			keep[strings.ToLower(r.ID)] = true
 		}
 	}

@@ -302,7 +302,7 @@ func (p *preview) rest(c *compiled) error {
 		kind = changeDelete
 	}
 	for _, r := range c.program.Resources {
-		if r.Condition || r.Existing {
+		if r.Condition || r.Existing || template.BeforeEmptyLoops(c.version) {
 			p.seen[strings.ToLower(r.ID)] = true
 		}
 	}

@@ -29,14 +29,26 @@ func readCopy(n *relaxed.Node, path string) (*copyLoop, error) {
 	return l, nil
 }
 
+// BeforeEmptyLoops tells versions of the deployments API that know no loops
+// without instances, and in mode Complete keep what a false condition leaves out.
+func BeforeEmptyLoops(version string) bool { return version != "" && version < "2019-05-10" }
+
+// least is the smallest count a loop may have.
+func (p *Program) least() int64 {
+	if p.src.NoEmptyLoops {
+		return 1
+	}
+	return 0
+}
+
 // size computes the count.
-func (l *copyLoop) size(env *eval.Env) (int, error) {
+func (l *copyLoop) size(env *eval.Env, least int64) (int, error) {
 	v, err := env.Node(l.count)
 	if err != nil {
 		return 0, err
 	}
 	n, ok := v.(int64)
-	if !ok || n < 0 || n > maxCopies {
+	if !ok || n < least || n > maxCopies {
 		return 0, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has an invalid copy count. The copy count must be a postive integer value and cannot exceed '%d'. %s", l.node.Line, l.node.Column, maxCopies, seeCopy)
 	}
 	return int(n), nil
@@ -47,7 +59,7 @@ func (p *Program) runCopy(env *eval.Env, l *copyLoop, byName bool) (value.Value,
 	if l.input == nil {
 		return nil, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has no input. %s", l.node.Line, l.node.Column, seeCopy)
 	}
-	n, err := l.size(env)
+	n, err := l.size(env, p.least())
 	if err != nil {
 		return nil, err
 	}

@@ -333,6 +333,7 @@ func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Run
 	return Compile(Source{
 		Template: inner, Path: r.Path + ".properties.template", Given: given, Library: p.src.Library, Scope: scope, Fresh: p.src.Fresh,
 		Name: r.Name, Location: r.Location, Mode: mode, Link: shown, Partial: true, Depth: p.src.Depth + 1, Budget: p.src.Budget,
+		NoEmptyLoops: BeforeEmptyLoops(r.APIVersion),
 	})
 }
 

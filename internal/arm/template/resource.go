@@ -127,7 +127,7 @@ func (x *expansion) declaration(symbol string, n *relaxed.Node, path string, par
 	if err != nil {
 		return err
 	}
-	count, err := loop.size(env)
+	count, err := loop.size(env, x.p.least())
 	if err != nil {
 		return x.refuse(n, path, err)
 	}

@@ -31,6 +31,9 @@ type Source struct {
 	// Partial admits parameters and names that only a running deployment
 	// knows: the program is then for showing, not for running.
 	Partial bool
+	// NoEmptyLoops refuses copy counts of 0, as versions of the deployments API
+	// before 2019-05-10 do.
+	NoEmptyLoops bool
 	// Depth counts the templates around this one.
 	Depth int
 	// Budget bounds the work of this template and those nested in it; nil gives
