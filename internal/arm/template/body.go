@@ -12,7 +12,7 @@ import (
 // dropped members describe the declaration, not the resource.
 func dropped(name string) bool {
 	switch strings.ToLower(name) {
-	case "type", "name", "apiversion", "condition", "copy", "dependson", "scope", "comments", "resources", "existing", "metadata", "import", "extension", "$options", "assert", "asserts":
+	case "type", "name", "apiversion", "condition", "copy", "dependson", "scope", "comments", "resources", "existing", "metadata", "import", "extension", "$options", "@options", "assert", "asserts":
 		return true
 	}
 	return false

@@ -76,7 +76,8 @@ func (p *Program) runCopy(env *eval.Env, l *copyLoop, byName bool) (value.Value,
 }
 
 // copies returns the loops of a property copy: the member "copy" of an object
-// when it is an array of copy definitions.
+// when it is an array of copy definitions. A definition that lacks one of its
+// three members is still one, and refused when it runs.
 func copies(n *relaxed.Node) ([]*copyLoop, bool) {
 	c := n.Get("copy")
 	if c == nil || c.Kind != relaxed.Array || len(c.Items) == 0 {
@@ -84,10 +85,17 @@ func copies(n *relaxed.Node) ([]*copyLoop, bool) {
 	}
 	loops := make([]*copyLoop, len(c.Items))
 	for i, item := range c.Items {
-		if item.Get("count") == nil || item.Get("input") == nil || item.Get("name") == nil {
+		has := 0
+		for _, name := range []string{"name", "count", "input"} {
+			if item.Get(name) != nil {
+				has++
+			}
+		}
+		if has < 2 {
 			return nil, false
 		}
-		loops[i], _ = readCopy(item, "")
+		loops[i] = &copyLoop{node: item, count: item.Get("count"), input: item.Get("input")}
+		loops[i].name, _ = item.Get("name").Text()
 	}
 	return loops, true
 }
@@ -118,6 +126,9 @@ func (p *Program) node(env *eval.Env, n *relaxed.Node, byName bool) (value.Value
 		for _, m := range n.Members {
 			if isCopy && strings.EqualFold(m.Name, "copy") {
 				for _, l := range loops {
+					if l.name == "" {
+						return nil, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has no name. %s", l.node.Line, l.node.Column, seeCopy)
+					}
 					v, err := p.runCopy(env, l, byName)
 					if err != nil {
 						return nil, err

@@ -1,12 +1,14 @@
 package template
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/expr"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
+	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
@@ -108,6 +110,9 @@ func (x *expansion) declaration(symbol string, n *relaxed.Node, path string, par
 	if n == nil || n.Kind != relaxed.Object {
 		return invalid(n, path, "A template resource must be an object. %s", seeResources)
 	}
+	if err := x.members(n, path); err != nil {
+		return err
+	}
 	for _, name := range []string{"import", "extension"} {
 		if c := n.Get(name); !c.IsNull() {
 			return invalid(c, path, "The template resource at line '%d' and column '%d' belongs to an extension, which is not supported: only resources of Azure Resource Manager are. %s", n.Line, n.Column, seeResources)
@@ -149,6 +154,21 @@ func (x *expansion) declaration(symbol string, n *relaxed.Node, path string, par
 		at := path
 		if err := x.instance(r, n, at, nil, &eval.Loop{Name: loop.name, Index: int64(i), Outer: outer}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// members refuses members that no resource has. The service reads resources
+// into a type of its own, so the refusal is of the request's content.
+func (x *expansion) members(n *relaxed.Node, path string) error {
+	for _, m := range n.Members {
+		switch strings.ToLower(m.Name) {
+		case "type", "apiversion", "name", "location", "properties", "tags", "dependson", "condition", "copy", "scope", "resources",
+			"sku", "kind", "plan", "identity", "zones", "managedby", "extendedlocation", "placement", "comments", "metadata",
+			"existing", "import", "extension", "asserts", "assert", "$options", "@options", "subscriptionid", "resourcegroup":
+		default:
+			return azerr.InvalidRequestContent(fmt.Sprintf("Could not find member '%s' on object of type 'TemplateResource'. Path '%s', line %d, position %d.", m.Name, path+"."+m.Name, m.Node.Line, m.Node.Column))
 		}
 	}
 	return nil

@@ -102,6 +102,9 @@ func refused() [][2]string {
 		{"copy count reads a resource", request("", `"resources": [`+thing("n", `, "copy": {"name": "l", "count": "[length(reference('x').list)]"}`)+`]`)},
 		{"copy of the same name", request("", `"resources": [`+thing("n", `, "copy": {"name": "l", "count": 2}`)+`]`)},
 		{"variable copy without input", request("", `"variables": {"copy": [{"name": "v", "count": 2}]}`, `"resources": [`+thing("[string(variables('v'))]", "")+`]`)},
+		{"property copy without input", request("", `"resources": [`+thing("n", `, "properties": {"copy": [{"name": "l", "count": 1}]}`)+`]`)},
+		{"property copy without count", request("", `"resources": [`+thing("n", `, "properties": {"copy": [{"name": "l", "input": 1}]}`)+`]`)},
+		{"property copy without name", request("", `"resources": [`+thing("n", `, "properties": {"copy": [{"count": 1, "input": 1}]}`)+`]`)},
 		{"property index", request("", `"resources": [`+thing("[createArray(1)[1]]", "")+`]`)},
 		{"property of null", request("", `"resources": [`+thing("[null().x]", "")+`]`)},
 		{"condition reads a resource", request("", `"resources": [`+thing("n", `, "condition": "[reference('x').on]"`)+`]`)},
@@ -170,6 +173,7 @@ func refused() [][2]string {
 		{"nested lambdas", request("", `"resources": [`+thing("[string(map(range(0, 10000), lambda('x', map(range(0, 10000), lambda('y', 1)))))]", "")+`]`)},
 		{"doubling", request("", `"variables": {"v": "[reduce(range(0, 60), createArray(1), lambda('a', 'b', createArray(lambdaVariables('a'), lambdaVariables('a'))))]"}`, `"resources": [`+thing("[string(variables('v'))]", "")+`]`)},
 		{"doubling variables", request("", `"variables": {"a": [1, 2, 3, 4, 5, 6, 7, 8], `+many(30, `"v%[1]d": ["[variables('a')]", "[variables('a')]"], "a%[1]d": 1`)+`}`, `"resources": [`+thing("n", `, "properties": {"x": "[format('{0}', map(range(0, 10000), lambda('i', map(range(0, 1000), lambda('j', variables('v3'))))))]"}`)+`]`)},
+		{"unknown member of a resource", request("", `"resources": [`+thing("n", `, "description": "x"`)+`]`)},
 		{"no type", request("", `"resources": [{"name": "n", "apiVersion": "2020-01-01"}]`)},
 		{"no version", request("", `"resources": [{"name": "n", "type": "A.B/things"}]`)},
 		{"no version but a profile", request("", `"apiProfile": "2019-03-01-hybrid"`, `"resources": [{"name": "n", "type": "A.B/things"}]`)},
@@ -375,7 +379,7 @@ func TestOutputs(t *testing.T) {
 	p, err := compile(t, request("", v2, `"parameters": {"none": {"type": "string", "nullable": true}}`, `"resources": {}`, `"outputs": {
 		"off": {"condition": false, "type": "string", "value": "[fail('no')]"}, "list": {"type": "array", "copy": {"count": 2, "input": {"n": "[copyIndex()]"}}},
 		"null": {"type": "string", "nullable": true, "value": "[parameters('none')]"}, "secret": {"type": "secureObject", "value": {"a": 1}}, "float": {"type": "string", "value": "[float('1.5')]"},
-		"short": {"type": "string", "minLength": 3, "value": "ab"}, "kind": {"type": "int", "value": "1"}, "late": {"type": "string", "value": "[fail('stop')]"}}`))
+		"short": {"type": "string", "minLength": 3, "value": "ab"}, "kind": {"type": "int", "value": "1"}, "wide": {"type": "int", "value": "[json('9223372036854775808')]"}, "late": {"type": "string", "value": "[fail('stop')]"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +396,8 @@ func TestOutputs(t *testing.T) {
 	}
 	want := []string{`list Array false [{"n":0},{"n":1}]`, `null String false null`, `secret SecureObject true {"a":1}`, `float String false 1.5`,
 		"short: The value of the output is not valid. Length of the value should be greater than or equal to '3'. Please see https://aka.ms/arm-template/#outputs for usage details.",
-		"kind: Template output JToken type is not valid. Expected 'Integer'. Actual 'String'.Please see https://aka.ms/arm-template/#outputs for usage details.", "late: stop"}
+		"kind: Template output JToken type is not valid. Expected 'Integer'. Actual 'String'.Please see https://aka.ms/arm-template/#outputs for usage details.",
+		"wide: The value of the output is not valid. The value is outside the range of a 64-bit integer. Please see https://aka.ms/arm-template/#outputs for usage details.", "late: stop"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
