@@ -78,6 +78,7 @@ func document() string {
 	section(&b, "Template functions", "Supported", eval.NewLibrary().Names())
 	section(&b, "", "Refused with their reason (`InvalidTemplate`)", eval.NewLibrary().Refused())
 	b.WriteString("`list*` is every function whose name begins so. Any other function is refused by name with `InvalidTemplate`.\n\n")
+	b.WriteString(deployments)
 	b.WriteString(vaultOperations())
 	return b.String()
 }
