@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
@@ -92,37 +93,56 @@ func TestIdentityEndpoint(t *testing.T) {
 	}
 }
 
+// childVariable tells the test binary to be a client for one token, and of whom.
+const childVariable = "KUSTOS_TEST_IDENTITY_CLIENT"
+
 // TestAzureIdentityEndpoint is the Azure SDK's managed identity credential in
-// the environment of App Service. It sets the environment, so it runs alone.
+// the environment of App Service. Each form is tried by a process of its own: the
+// SDK keeps the tokens of a process, whatever tenant they are of.
 func TestAzureIdentityEndpoint(t *testing.T) {
+	t.Parallel()
 	f := open(t, func(cfg *Config) { cfg.Now = time.Now })
 	user := f.identity(t, "id1", identityID)
 	server := httptest.NewServer(f.IdentityEndpointHandler())
 	defer server.Close()
-	for name, env := range map[string]map[string]string{
-		"App Service": {"IDENTITY_ENDPOINT": server.URL + IdentityEndpointPath, "IDENTITY_HEADER": user.Secret.Reveal()},
-		"MSI_SECRET":  {"MSI_ENDPOINT": server.URL + IdentityEndpointPath, "MSI_SECRET": user.Secret.Reveal()},
-		"MSI":         {"MSI_ENDPOINT": server.URL + IdentityEndpointPathOf(user.Secret)},
+	for name, env := range map[string][]string{
+		"App Service": {"IDENTITY_ENDPOINT=" + server.URL + IdentityEndpointPath, "IDENTITY_HEADER=" + user.Secret.Reveal(), childVariable + "=" + user.ClientID},
+		"MSI_SECRET":  {"MSI_ENDPOINT=" + server.URL + IdentityEndpointPath, "MSI_SECRET=" + user.Secret.Reveal(), childVariable + "=" + user.ClientID},
+		"MSI":         {"MSI_ENDPOINT=" + server.URL + IdentityEndpointPathOf(user.Secret), childVariable + "=none"}, // that form cannot select
 	} {
 		t.Run(name, func(t *testing.T) {
-			for k, v := range env {
-				t.Setenv(k, v)
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdentityClient$", "-test.v")
+			child.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+			out, err := child.CombinedOutput()
+			_, rest, _ := strings.Cut(string(out), "token=")
+			token, _, found := strings.Cut(rest, "\n")
+			if err != nil || !found {
+				t.Fatalf("%v\n%s", err, out)
 			}
-			options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: server.Client()}}
-			if name != "MSI" { // that form cannot select
-				options.ID = azidentity.ClientID(user.ClientID)
-			}
-			credential, err := azidentity.NewManagedIdentityCredential(options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vaultAudience + "/.default"}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p, err := f.Verify(t.Context(), token.Token, vaultAudience); err != nil || p.ObjectID != user.ObjectID {
+			if p, err := f.Verify(t.Context(), token, vaultAudience); err != nil || p.ObjectID != user.ObjectID {
 				t.Errorf("%+v, %v", p, err)
 			}
 		})
 	}
+}
+
+// TestIdentityClient is the process that TestAzureIdentityEndpoint starts.
+func TestIdentityClient(t *testing.T) {
+	id := os.Getenv(childVariable)
+	if id == "" {
+		t.Skip("a part of TestAzureIdentityEndpoint")
+	}
+	options := &azidentity.ManagedIdentityCredentialOptions{}
+	if id != "none" {
+		options.ID = azidentity.ClientID(id)
+	}
+	credential, err := azidentity.NewManagedIdentityCredential(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vaultAudience + "/.default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("token=%s\n", token.Token)
 }
