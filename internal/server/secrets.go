@@ -26,7 +26,7 @@ func (s deploymentSecrets) ParameterSecret(ctx context.Context, p authz.Principa
 	if !d.Allowed {
 		return "", azerr.AuthorizationFailed(p.AppID, p.ObjectID, action, id.String())
 	}
-	secret, err := s.vault.DeploymentSecret(ctx, id, name, version)
+	secret, err := s.vault.DeploymentSecret(ctx, id, name, version, p)
 	if err != nil {
 		return "", err
 	}

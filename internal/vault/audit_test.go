@@ -61,6 +61,9 @@ func TestEveryOperationIsRecorded(t *testing.T) {
 	f.must("POST", "kv1", "/keys/k/decrypt", `{"alg":"RSA-OAEP-256","value":"`+value+`"}`)
 	f.do("POST", "kv1", "/keys/k/decrypt", `{"alg":"RSA1_5","value":"`+value+`"}`)
 	f.must("PUT", "kv1", "/secrets/s", `{"value":"hunter2"}`)
+	if _, err := f.DeploymentSecret(t.Context(), vaultID("kv1"), "s", "", authz.Principal{ObjectID: owner}); err == nil {
+		t.Error("a vault that is not enabled for deployments gave a secret")
+	}
 	f.must("PATCH", "kv1", "/keys/k", `{"attributes":{"enabled":false}}`)
 	f.do("POST", "kv1", "/keys/k/sign", `{"alg":"RS256","value":"AAAA"}`)
 	f.do("GET", "kvr", "/keys/k", nil)
@@ -93,6 +96,7 @@ func TestEveryOperationIsRecorded(t *testing.T) {
 		"keys/decrypt allowed vaults/kv1/keys/k by " + owner + policy + " | RSA-OAEP-256",
 		"keys/decrypt failed vaults/kv1/keys/k by " + owner + policy + " | RSA1_5 | BadParameter",
 		"secrets/set allowed vaults/kv1/secrets/s by " + owner + policy,
+		"secrets/get refused vaults/kv1/secrets/s by " + owner + " | Microsoft.KeyVault/vaults/deploy/action | KeyVaultParameterReferenceSecretRetrieveFailed",
 		"keys/update allowed vaults/kv1/keys/k by " + owner + policy,
 		"keys/sign refused vaults/kv1/keys/k by " + owner + policy + " | RS256 | Forbidden/KeyDisabled",
 		"keys/get refused vaults/kvr/keys/k by " + owner + " | Forbidden/ForbiddenByRbac",

@@ -224,11 +224,13 @@ func (s *Service) Secrets(ctx context.Context, id ids.ID, by authz.Principal) ([
 
 // DeploymentSecret is the value of a secret that a deployment's parameter
 // refers to; an empty version is the newest. The vault must be enabled for
-// template deployment. That the caller holds Microsoft.KeyVault/vaults/deploy/action
-// on the vault is for the deployment engine to ask.
-func (s *Service) DeploymentSecret(ctx context.Context, id ids.ID, name, version string) (secret Secret, err error) {
-	// who deploys was admitted by the deployment engine, which is who asks here
-	defer s.recorded(ctx, "secrets/get", id.String()+"/secrets/"+name, authz.Principal{FirstParty: "Microsoft.Resources/deployments"}, &err)
+// template deployment. That by, who deploys, holds
+// Microsoft.KeyVault/vaults/deploy/action on the vault is for the deployment
+// engine to ask; the record says who it was.
+func (s *Service) DeploymentSecret(ctx context.Context, id ids.ID, name, version string, by authz.Principal) (secret Secret, err error) {
+	event := managementEvent("secrets/get", id.String()+"/secrets/"+name, by)
+	event.Rule, event.Version, event.Detail = "Microsoft.KeyVault/vaults/deploy/action", version, "for a parameter of a deployment"
+	defer func() { err = s.record(ctx, event, err) }()
 	v, err := s.Get(ctx, id)
 	if err != nil {
 		return "", err

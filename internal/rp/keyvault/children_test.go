@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 )
@@ -91,11 +92,11 @@ func TestSecretsAsResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := f.vault.DeploymentSecret(t.Context(), id, "s1", ""); err != nil || got.Reveal() != "hush2" {
+	if got, err := f.vault.DeploymentSecret(t.Context(), id, "s1", "", authz.Principal{ObjectID: "o1"}); err != nil || got.Reveal() != "hush2" {
 		t.Errorf("deployment secret: %v", err)
 	}
 	f.must("PATCH", base+"kv1", api, `{"properties":{"enabledForTemplateDeployment":false}}`)
-	if _, err := f.vault.DeploymentSecret(t.Context(), id, "s1", ""); azerr.From(err).Status != 403 {
+	if _, err := f.vault.DeploymentSecret(t.Context(), id, "s1", "", authz.Principal{ObjectID: "o1"}); azerr.From(err).Status != 403 {
 		t.Errorf("deployment secret of a vault that is not enabled: %v", err)
 	}
 }
