@@ -45,41 +45,80 @@ func (i *Instance) SealPath() string { return filepath.Join(i.Root, "seal") }
 
 // Start runs the server and waits for its connection file.
 func (i *Instance) Start(ctx context.Context) (*Client, time.Duration, error) {
+	begin := time.Now()
+	if err := i.launch(ctx, nil); err != nil {
+		return nil, 0, err
+	}
+	c, err := i.Ready(ctx)
+	return c, time.Since(begin), err
+}
+
+// StartSealed runs the server where no terminal can be asked for a passphrase,
+// and waits for its operator's socket.
+func (i *Instance) StartSealed(ctx context.Context) error {
+	socket := filepath.Join(i.DataDir(), "admin.sock")
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	// a session of its own has no terminal
+	if err := i.launch(ctx, &syscall.SysProcAttr{Setsid: true}); err != nil {
+		return err
+	}
+	return i.await(ctx, func() bool { _, err := os.Stat(socket); return err == nil })
+}
+
+func (i *Instance) launch(ctx context.Context, how *syscall.SysProcAttr) error {
 	path := filepath.Join(i.DataDir(), "connection.json")
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, 0, err
+		return err
 	}
 	var err error
 	if i.log, err = os.OpenFile(filepath.Join(i.Root, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return nil, 0, err
+		return err
 	}
-	begin := time.Now()
 	args := append([]string{"up", "--data", i.DataDir(), "--seal", "file:" + i.SealPath(), "--proxy", "127.0.0.1:0", "--listen", "127.0.0.1:0"}, i.Args...)
 	i.process = exec.CommandContext(context.WithoutCancel(ctx), i.binary, args...)
 	i.process.Stdout, i.process.Stderr = i.log, i.log
+	i.process.SysProcAttr = how
 	if err := i.process.Start(); err != nil {
-		return nil, 0, err
+		return err
 	}
 	i.done = make(chan error, 1)
 	go func(p *exec.Cmd, done chan<- error) { done <- p.Wait() }(i.process, i.done)
+	return nil
+}
+
+// Ready waits for the connection file.
+func (i *Instance) Ready(ctx context.Context) (*Client, error) {
+	var conn cli.Connection
+	err := i.await(ctx, func() (ok bool) {
+		var err error
+		conn, err = cli.ReadConnection(i.DataDir())
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return New(conn)
+}
+
+// await waits for a sign of the server.
+func (i *Instance) await(ctx context.Context, seen func() bool) error {
 	timeout := time.After(startTimeout)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if conn, err := cli.ReadConnection(i.DataDir()); err == nil {
-			c, err := New(conn)
-			return c, time.Since(begin), err
-		}
+	for !seen() {
 		select {
 		case err := <-i.done:
-			return nil, 0, fmt.Errorf("the server ended before it was ready (%w); its log is %s", err, i.log.Name())
+			return fmt.Errorf("the server ended before it was ready (%w); its log is %s", err, i.log.Name())
 		case <-timeout:
-			return nil, 0, fmt.Errorf("the server is not ready after %s; its log is %s", startTimeout, i.log.Name())
+			return fmt.Errorf("the server is not ready after %s; its log is %s", startTimeout, i.log.Name())
 		case <-ctx.Done():
-			return nil, 0, ctx.Err()
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+	return nil
 }
 
 // Stop ends the server with SIGTERM and insists on exit status 0.

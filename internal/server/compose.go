@@ -59,12 +59,12 @@ func Run(ctx context.Context, cfg config.Config, out, errs io.Writer) (err error
 	log := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: level}))
 	disableCoreDumps(log)
 	locked := lockMemory(log)
-	in, err := openInstance(ctx, cfg)
+	in, asleep, err := openOrSealed(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
-	return newWarden(cfg, in, log, out, locked).run(ctx)
+	return newWarden(cfg, in, log, out, locked).run(ctx, asleep)
 }
 
 // parts are the composed planes, bottom-up.

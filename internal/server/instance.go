@@ -45,25 +45,41 @@ type instance struct {
 // path; it never makes a new seal for existing data), and formats newer than
 // this binary.
 func openInstance(ctx context.Context, cfg config.Config) (*instance, error) {
+	in, asleep, err := openOrSealed(ctx, cfg)
+	if asleep != nil {
+		return nil, errors.Join(asleep, in.close())
+	}
+	return in, err
+}
+
+// openOrSealed is openInstance for a server: data under a passphrase that nobody
+// can be asked for stays sealed, until an operator brings it. asleep says why.
+// Every other seal that does not open is an error: waiting would not help a file
+// that is missing, and hide a wrong passphrase.
+func openOrSealed(ctx context.Context, cfg config.Config) (in *instance, asleep, err error) {
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
+		return nil, nil, fmt.Errorf("make data folder: %w", err)
 	}
-	in := &instance{dir: dir}
+	in = &instance{dir: dir}
 	if in.lock, err = lockDir(dir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	_, known := barrier.InstanceID(dir)
 	err = in.unseal(ctx, cfg.Seal, nil)
+	if known == nil && errors.Is(err, passphrase.ErrNobodyToAsk) {
+		return in, err, nil
+	}
 	if err == nil {
 		err = in.openState(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, in.close())
+		return nil, nil, errors.Join(err, in.close())
 	}
-	return in, nil
+	return in, nil, nil
 }
 
 // lockDir takes the folder's lock, which the kernel drops when the process ends.

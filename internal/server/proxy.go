@@ -54,6 +54,10 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		refuseHost(w, r.Host)
 		return
 	}
+	if s.ca == nil {
+		s.planes.handler(host).ServeHTTP(w, r)
+		return
+	}
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.log.ErrorContext(r.Context(), "hijack tunnel", "error", err)

@@ -16,7 +16,7 @@ func sealedPlanes(log *slog.Logger) Planes {
 		r, info := wire.WithRequest(r)
 		wire.SetCommonHeaders(w.Header(), info)
 		wire.WriteError(w, r, log, &azerr.Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
-			Message: "This server was sealed by its operator and answers nothing until it is unsealed (kustos operator unseal).",
+			Message: "This server is sealed and answers nothing until its operator unseals it (kustos operator unseal).",
 			Header:  http.Header{"Retry-After": {"30"}}})
 	})
 	return Planes{Login: h, Graph: h, ARM: h, Vault: h, Kusto: h, Identity: h}

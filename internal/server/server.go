@@ -23,8 +23,10 @@ const (
 type Options struct {
 	// ProxyAddr and DirectAddr are host:port; port 0 picks a free one.
 	ProxyAddr, DirectAddr string
-	CA                    *CA
-	Planes                Planes
+	// CA is nil while its key is sealed: then a CONNECT is answered with 503 and
+	// no TLS handshake succeeds.
+	CA     *CA
+	Planes Planes
 	// WithProxyUser stores the proxy credentials of an identity request in its context.
 	WithProxyUser func(ctx context.Context, user, secret string) context.Context
 	Log           *slog.Logger

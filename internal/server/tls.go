@@ -22,6 +22,9 @@ func (s *Server) tlsConfig(fallback string, serves func(host string) bool) *tls.
 			if host == "" || !serves(host) {
 				return nil, errors.New("host " + host + " is not served")
 			}
+			if s.ca == nil {
+				return nil, errors.New("the server is sealed, and its certificates with it")
+			}
 			return s.ca.Leaf(host)
 		},
 	}

@@ -49,9 +49,10 @@ func newWarden(cfg config.Config, in *instance, log *slog.Logger, out io.Writer,
 	return &warden{cfg: cfg, in: in, log: log, out: out, locked: locked, seals: make(chan order), unseals: make(chan order)}
 }
 
-// run serves until ctx ends. It opens the operator's socket first, so that it
-// is there in every state.
-func (w *warden) run(ctx context.Context) error {
+// run serves until ctx ends; asleep is why the instance is still sealed, nil when
+// it is open. It opens the operator's socket first, so that it is there in every
+// state.
+func (w *warden) run(ctx context.Context, asleep error) error {
 	socket, err := operator.Listen(w.in.dir)
 	if err != nil {
 		return err
@@ -59,14 +60,21 @@ func (w *warden) run(ctx context.Context) error {
 	admin, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- operator.Serve(admin, socket, w, w.log) }()
-	err = w.loop(ctx)
+	err = w.loop(ctx, asleep)
 	stop()
 	return errors.Join(err, <-ended)
 }
 
-func (w *warden) loop(ctx context.Context) error {
-	var leaves *CA
+func (w *warden) loop(ctx context.Context, asleep error) (err error) {
+	var leaves *CA       // none before the first unsealing: the CA's key is sealed too
 	var unsealing *order // who waits for the planes to be up
+	if asleep != nil {
+		w.log.WarnContext(ctx, "sealed from the start: nothing is answered until an operator unseals", "error", asleep)
+		fmt.Fprintf(w.out, "Sealed: %v.\nNext: kustos operator unseal --data %s\n", asleep, w.in.dir)
+		if unsealing, err = w.waitSealed(ctx, nil); err != nil || unsealing == nil {
+			return err
+		}
+	}
 	for {
 		young, sealing, err := w.serve(ctx, unsealing)
 		switch {
@@ -144,6 +152,7 @@ func (w *warden) waitSealed(ctx context.Context, leaves *CA) (*order, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.cfg.ProxyAddr, w.cfg.DirectAddr = refusing.ProxyAddr(), refusing.DirectAddr() // the same after unseal
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": up, "down": down, "crash": crash, "kustos": kustos,
+			"up": up, "sealed": sealed, "ready": ready, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
 			"control": control, "struck": struck, "kustos-log": kustosLog,
 			"graph": graph, "signin": signin, "call": call, "settled": settled,
@@ -92,15 +93,40 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	s.inst = client.NewInstance(ts.Getenv("KUSTOS"), root, args...)
 	c, took, err := s.inst.Start(context.Background())
 	if err == nil {
-		s.c = c
-		for name, value := range map[string]string{"TENANT": c.Conn.TenantID, "SUB": "/subscriptions/" + c.Conn.SubscriptionID, "CLIENT": c.Conn.ClientID} {
-			ts.Setenv(name, value)
-		}
-		me, subjectErr := c.Subject(context.Background())
-		ts.Check(subjectErr)
-		ts.Setenv("ME", me)
+		s.meet(ts, c)
 	}
 	finish(ts, neg, fmt.Sprintf("ready in %s", took), err)
+}
+
+// sealed [ARG…]: starts the server on $DATA, and on the addresses it had, with no
+// terminal to ask for a passphrase.
+func sealed(ts *testscript.TestScript, neg bool, args []string) {
+	s := state(ts)
+	proxy, err := url.Parse(s.c.Conn.Proxy)
+	ts.Check(err)
+	s.inst = client.NewInstance(ts.Getenv("KUSTOS"), filepath.Dir(ts.Getenv("DATA")), append([]string{"--proxy", proxy.Host}, args...)...)
+	finish(ts, neg, "", s.inst.StartSealed(context.Background()))
+}
+
+// ready: waits until the server answers.
+func ready(ts *testscript.TestScript, neg bool, _ []string) {
+	s := state(ts)
+	c, err := s.inst.Ready(context.Background())
+	if err == nil {
+		s.meet(ts, c)
+	}
+	finish(ts, neg, "", err)
+}
+
+// meet makes c the script's client.
+func (s *session) meet(ts *testscript.TestScript, c *client.Client) {
+	s.c = c
+	for name, value := range map[string]string{"TENANT": c.Conn.TenantID, "SUB": "/subscriptions/" + c.Conn.SubscriptionID, "CLIENT": c.Conn.ClientID} {
+		ts.Setenv(name, value)
+	}
+	me, err := c.Subject(context.Background())
+	ts.Check(err)
+	ts.Setenv("ME", me)
 }
 
 // down: SIGTERM; the exit status must be 0.

@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrNobodyToAsk: no place was named to read the passphrase from, and there is no
+// terminal.
+var ErrNobodyToAsk = errors.New("no terminal to ask for the passphrase; name a file in $KUSTOS_PASSPHRASE_FILE, or use --seal passphrase:fd=N")
+
 // Source says where a passphrase is read from.
 type Source struct {
 	// FD is an open descriptor, when not negative; File a path, when not empty;
@@ -62,7 +66,7 @@ func readAll(r io.Reader) ([]byte, error) {
 func prompt(confirm bool) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return nil, errors.New("no terminal to ask for the passphrase; name a file in $KUSTOS_PASSPHRASE_FILE, or use --seal passphrase:fd=N")
+		return nil, ErrNobodyToAsk
 	}
 	defer tty.Close()
 	first, err := ask(tty, "Passphrase: ")
