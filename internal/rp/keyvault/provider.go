@@ -84,7 +84,8 @@ func (p *rp) listed(v *vault.Vault) provider.Resource {
 	if err != nil {
 		panic("BUG: stored vault id does not parse: " + err.Error())
 	}
-	return provider.Resource{ID: id, IDText: v.ResourceID, Name: v.Name, Type: namespace + "/vaults", Location: v.Location, Tags: v.Tags}
+	return provider.Resource{ID: id, IDText: v.ResourceID, Name: v.Name, Type: namespace + "/vaults", Location: v.Location, Tags: v.Tags,
+		APIVersion: provider.NewestStable(versions("2015-06-01"))}
 }
 
 // Handle serves one request.

@@ -135,6 +135,9 @@ func (r *run) tracked(t *testing.T, h *House, group string) []string {
 	for _, res := range resources {
 		if strings.EqualFold(res.Type, r.namespace+"/"+r.Type) {
 			found = append(found, res.ID.Key())
+			if !slices.Contains(r.declared(h).APIVersions, res.APIVersion) {
+				t.Errorf("%s is listed with the api-version %q, which the type does not have: a what-if cannot read it", res.IDText, res.APIVersion)
+			}
 		}
 	}
 	slices.Sort(found)

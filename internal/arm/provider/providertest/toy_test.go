@@ -184,7 +184,7 @@ func (p *toys) Resources(ctx context.Context, subscription, group string) ([]pro
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, provider.Resource{ID: id, IDText: b.ID, Name: b.Name, Type: b.Type, Location: b.Location, Tags: b.Tags})
+		out = append(out, provider.Resource{ID: id, IDText: b.ID, Name: b.Name, Type: b.Type, Location: b.Location, Tags: b.Tags, APIVersion: "2024-01-01"})
 	}
 	return out, nil
 }
