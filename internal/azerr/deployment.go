@@ -76,6 +76,33 @@ func InvalidTemplateDeploymentMany(details ...*Error) *Error {
 	return e
 }
 
+const seeVaultParameters = "Please see https://aka.ms/arm-keyvault for usage details."
+
+// KeyVaultParameterNotFound: a parameter refers to a vault that is not there.
+func KeyVaultParameterNotFound(vault string) *Error {
+	e := bad("KeyVaultParameterReferenceNotFound", fmt.Sprintf("The specified KeyVault '%s' could not be found. %s", vault, seeVaultParameters))
+	e.Target = vault
+	return e
+}
+
+// KeyVaultParameterAuthorizationFailed: the deployer may not deploy from the vault.
+func KeyVaultParameterAuthorizationFailed(parameter, vault, why string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "KeyVaultParameterReferenceAuthorizationFailed", Target: vault,
+		Message: fmt.Sprintf("The secret of KeyVault parameter '%s' cannot be retrieved. %s %s", parameter, why, seeVaultParameters)}
+}
+
+// KeyVaultParameterRetrieveFailed: the vault did not give the secret. status is
+// its HTTP status, 0 when it was not asked.
+func KeyVaultParameterRetrieveFailed(parameter, vault string, status int, why string) *Error {
+	shown := ""
+	if status != 0 {
+		shown = fmt.Sprintf(" Http status code: '%s'.", strings.ReplaceAll(http.StatusText(status), " ", ""))
+	}
+	e := bad("KeyVaultParameterReferenceSecretRetrieveFailed", fmt.Sprintf("The secret of KeyVault parameter '%s' cannot be retrieved.%s Error message: '%s'. %s", parameter, shown, strings.TrimSuffix(why, "."), seeVaultParameters))
+	e.Target = vault
+	return e
+}
+
 // DeploymentFailed stands in the body of a deployment that failed; target is
 // the deployment's id.
 func DeploymentFailed(target string, details ...*Error) *Error {

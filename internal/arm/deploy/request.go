@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
@@ -234,13 +235,26 @@ func (e *Engine) secret(ctx context.Context, req *provider.Request) func(string,
 			return nil, unread(ref, "properties.parameters."+name, "The reference of the parameter '%s' must have the members 'keyVault.id' and 'secretName'", name)
 		}
 		if e.secrets == nil {
-			return nil, &azerr.Error{Status: 400, Code: "KeyVaultParameterReferenceSecretRetrieveFailed", Target: text,
-				Message: fmt.Sprintf("The secret of KeyVault parameter '%s' cannot be retrieved: references to a vault's secrets are not supported.", name)}
+			return nil, azerr.KeyVaultParameterRetrieveFailed(name, text, 0, "References to a vault's secrets are not supported")
 		}
 		v, err := e.secrets.ParameterSecret(ctx, req.Principal, vault, secret, version)
 		if err != nil {
-			return nil, err
+			return nil, explainSecret(err, name, text)
 		}
 		return &relaxed.Node{Line: ref.Line, Column: ref.Column, Scalar: v}, nil
 	}
+}
+
+// explainSecret says which parameter could not be had, and from which vault.
+func explainSecret(err error, parameter, vault string) error {
+	var wire *azerr.Error
+	switch {
+	case !errors.As(err, &wire) || wire.Status >= http.StatusInternalServerError:
+		return err
+	case wire.Code == "ResourceNotFound" || wire.Code == "ResourceGroupNotFound" || wire.Code == "SubscriptionNotFound":
+		return azerr.KeyVaultParameterNotFound(vault).Because(err)
+	case wire.Code == "AuthorizationFailed":
+		return azerr.KeyVaultParameterAuthorizationFailed(parameter, vault, wire.Message).Because(err)
+	}
+	return azerr.KeyVaultParameterRetrieveFailed(parameter, vault, wire.Status, wire.Message).Because(err)
 }
