@@ -64,6 +64,18 @@ same "identity show" "$(az identity show -g $group -n mine --query principalId -
 scope=/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$group
 az role assignment create --assignee-object-id "$principal" --assignee-principal-type ServicePrincipal --role Reader --scope "$scope" -o none
 same "the role" "$(az role assignment list -g $group --query "[?principalId=='$principal'].roleDefinitionName" -o tsv)" Reader
+# az as that identity: az asks the endpoint of App Service, and without one that of a machine.
+id=$(az identity show -g $group -n mine --query id -o tsv)
+client=$(az identity show -g $group -n mine --query clientId -o tsv)
+as() { "$KUSTOS" run --as "$id" -- "$@"; }
+as az login --identity -o none
+same "the group, seen by the identity" "$(as az group show -n $group --query name -o tsv)" $group
+refused AuthorizationFailed as az group update -n $group --tags a=1
+as az logout
+as env -u IDENTITY_ENDPOINT -u IDENTITY_HEADER az login --identity --client-id "$client" -o none
+same "the group, seen through IMDS" "$(as env -u IDENTITY_ENDPOINT -u IDENTITY_HEADER az group show -n $group --query name -o tsv)" $group
+as az logout
+say "az login --identity"
 az role assignment delete --assignee "$principal" --role Reader --scope "$scope" -o none
 az identity delete -g $group -n mine -o none
 refused "ResourceNotFound\|was not found" az identity show -g $group -n me
