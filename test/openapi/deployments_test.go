@@ -88,7 +88,7 @@ func (r *recorder) eventually(target string, status int, want string) {
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
 	var a client.Answer
-	for range 300 {
+	for range 1000 {
 		a = r.call("GET", target, nil, 200, 404)
 		if strings.Contains(string(a.Body), want) || status != 200 && a.Status == status {
 			return
