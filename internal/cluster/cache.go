@@ -10,8 +10,11 @@ import (
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
-	"github.com/kustos-io/kustos/internal/extent"
 )
+
+// wholeBytes is the largest payload that is decrypted whole: most of it is read
+// anyway, and it costs no descriptor here.
+const wholeBytes = 64 << 10
 
 // cache keeps the plaintext of extents in memfds. An extent that was read from
 // its file is decrypted chunk by chunk as the child reads it, and its chunks
@@ -132,6 +135,7 @@ func (c *cache) ready(ctx context.Context, h *hot, child engine.Child, e catalog
 		}
 		h.sparse.HandedOver()
 		c.hold(h, 2) // the memory for writing, and the file
+		c.account(h, h.sparse.Resident())
 	} else {
 		if err := child.OpenExtent(ctx, h.name, h.file); err != nil {
 			return fmt.Errorf("extent %s: %w", e.ID, err)
@@ -146,8 +150,7 @@ func (c *cache) ready(ctx context.Context, h *hot, child engine.Child, e catalog
 
 // load makes the plaintext readable, as a whole or as it is asked for.
 func (c *cache) load(ctx context.Context, h *hot, child engine.Child, e catalog.Extent) error {
-	// What is one chunk is read as a whole anyway, and costs no descriptor here.
-	if !child.Info().DecryptOnRead || e.Stats.ParquetSize <= extent.ChunkSize {
+	if !child.Info().DecryptOnRead || e.Stats.ParquetSize <= wholeBytes {
 		f, size, err := c.s.decrypt(ctx, e)
 		if err != nil {
 			return err

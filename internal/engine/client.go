@@ -193,6 +193,7 @@ func (c *client) OpenExtent(ctx context.Context, id string, data *os.File) error
 }
 
 func (c *client) OpenSparse(ctx context.Context, id string, s *Sparse, filled func(first, last int64)) error {
+	s.FillTail() // saves the child two requests
 	index := c.ring.Attach(s, filled)
 	data, words := s.Files()
 	about := &SparseInfo{Index: index, Shift: s.shift, Size: s.size}

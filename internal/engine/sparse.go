@@ -21,14 +21,19 @@ type Source interface {
 	Size() int64
 	// ChunkSize is the unit in which plaintext is verified, a power of two.
 	ChunkSize() int
-	// Chunks gives the chunks first to last to use, in order, each only after
-	// it was decrypted and verified into memory of its own. A chunk is valid
-	// until use returns.
-	Chunks(first, last int64, use func(index int64, chunk []byte) error) error
+	// Chunks gives the chunks first to last to use, in order, one or some
+	// neighbours at a time, each only after it was decrypted and verified into
+	// memory of the source's own: the payload from chunk index on, of whole
+	// chunks. It is valid until use returns.
+	Chunks(first, last int64, use func(index int64, payload []byte) error) error
 }
 
-// lockedChunks is how many neighbouring chunks share a lock.
-const lockedChunks = 16
+const (
+	// lockedChunks is how many neighbouring chunks share a lock.
+	lockedChunks = 16
+	// tailBytes is about what the footer of an extent of a million rows has.
+	tailBytes = 24 << 10
+)
 
 // Sparse is an extent that is decrypted as it is read: a memfd of the full
 // size, empty at first, and a word for each chunk that says whether the chunk
@@ -189,13 +194,15 @@ func (s *Sparse) fillLocked(from, to int64) error {
 		for end < to && s.words[end+1].Load()&1 == 0 {
 			end++
 		}
-		err := s.source.Chunks(from, end, func(index int64, chunk []byte) error {
-			if _, err := s.data.WriteAt(chunk, index<<s.shift); err != nil {
+		err := s.source.Chunks(from, end, func(index int64, payload []byte) error {
+			if _, err := s.data.WriteAt(payload, index<<s.shift); err != nil {
 				return fmt.Errorf("fill extent: %w", err)
 			}
-			s.words[index].Store(s.words[index].Load() | 1)
-			s.resident.Add(int64(len(chunk)))
-			s.filled.Add(int64(len(chunk)))
+			for i, n := index, (int64(len(payload))-1)>>s.shift; i <= index+n; i++ {
+				s.words[i].Store(s.words[i].Load() | 1)
+			}
+			s.resident.Add(int64(len(payload)))
+			s.filled.Add(int64(len(payload)))
 			return nil
 		})
 		if err != nil {
@@ -204,6 +211,20 @@ func (s *Sparse) fillLocked(from, to int64) error {
 		from = end + 1
 	}
 	return nil
+}
+
+// FillTail makes the end of the extent ready, where a reader of Parquet begins. What
+// cannot be had is left to the read that asks for it, which says so.
+func (s *Sparse) FillTail() {
+	s.guard.RLock()
+	defer s.guard.RUnlock()
+	if s.closed {
+		return
+	}
+	from := max(0, s.size-tailBytes) >> s.shift
+	from = max(from, (s.chunks-1)&^(lockedChunks-1)) // those that share the last lock
+	// The error comes again, and is noted, when the chunk is read.
+	_ = s.fillLocked(from, s.chunks-1)
 }
 
 // Evict takes the plaintext of all chunks out of memory, but for those from

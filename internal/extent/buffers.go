@@ -7,6 +7,7 @@ import "sync"
 type buffers struct {
 	cipherText []byte
 	plain      []byte
+	nonce, aad []byte // neither is secret
 }
 
 // buffersPool holds nothing but zeros and old ciphertext, so it is no state.

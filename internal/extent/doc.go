@@ -1,5 +1,5 @@
 // Package extent is the encrypted container of one immutable piece of a
-// table: a header, then 64 KiB chunks of AES-256-GCM under a key of the
+// table: a header, then 16 KiB chunks of AES-256-GCM under a key of the
 // extent's own (DEK). docs/format.md, "Extent", is normative.
 //
 // [Write] makes one, [Open] reads the header without any key, [File.Reader]

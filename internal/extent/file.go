@@ -3,6 +3,8 @@ package extent
 import (
 	"context"
 	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -88,16 +90,14 @@ func (r *Reader) Size() int64 { return r.h.Length }
 // ChunkSize is the unit in which the payload is verified, in bytes.
 func (r *Reader) ChunkSize() int { return r.h.ChunkSize }
 
-// Chunks gives the chunks first to last, verified, to use, one after the
-// other; each is valid until use returns.
-func (r *Reader) Chunks(first, last int64, use func(index int64, chunk []byte) error) error {
+// Chunks gives the chunks first to last, verified, to use: in order, one or
+// some neighbours at a time, as the payload from the chunk index on. What use
+// gets is valid until it returns. Chunks before one that does not verify are given.
+func (r *Reader) Chunks(first, last int64, use func(index int64, payload []byte) error) error {
 	if first < 0 || first > last || last >= r.h.Chunks {
 		return fmt.Errorf("chunks %d to %d of extent %s, which has %d", first, last, r.h.ExtentID, r.h.Chunks)
 	}
-	return r.decrypt(first, last, func(chunk []byte) error {
-		defer func() { first++ }()
-		return use(first, chunk)
-	})
+	return r.decrypt(first, last, use)
 }
 
 // Section is the opened section, nil when the extent has none.
@@ -132,9 +132,8 @@ func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 	}
 	if len(p) > 0 {
 		size := int64(r.h.ChunkSize)
-		err := r.decrypt(off/size, (off+int64(len(p))-1)/size, func(chunk []byte) error {
-			skip := (off + int64(n)) % size
-			n += copy(p[n:], chunk[skip:])
+		err := r.decrypt(off/size, (off+int64(len(p))-1)/size, func(index int64, payload []byte) error {
+			n += copy(p[n:], payload[max(0, off-index*size):])
 			return nil
 		})
 		if err != nil {
@@ -150,64 +149,77 @@ func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 // CopyTo writes the whole payload to w, chunk by chunk as they verify. When it
 // returns an error what w got so far is authentic but not whole.
 func (r *Reader) CopyTo(ctx context.Context, w io.Writer) error {
-	for first := int64(0); first < r.h.Chunks; first += ioChunks {
+	if r.h.Chunks == 0 {
+		return nil
+	}
+	return r.decrypt(0, r.h.Chunks-1, func(_ int64, payload []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := r.decrypt(first, min(first+ioChunks, r.h.Chunks)-1, func(chunk []byte) error {
-			_, err := w.Write(chunk)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		_, err := w.Write(payload)
+		return err
+	})
 }
 
-// decrypt gives the chunks first to last, verified, to use, one after the
-// other; each is valid until use returns.
-func (r *Reader) decrypt(first, last int64, use func(chunk []byte) error) error {
+// decrypt is Chunks without the check of the range.
+func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte) error) error {
 	gcm, err := r.dek.GCM()
 	if err != nil {
 		return fmt.Errorf("extent %s: %w", r.h.ExtentID, err)
 	}
-	stride := r.h.ChunkSize + aead.TagSize
-	need := int(min(last-first+1, ioChunks)) * stride
-	b := takeBuffers(need, r.h.ChunkSize)
-	buf, plain := b.cipherText[:need], b.plain[:0]
+	size, stride := r.h.ChunkSize, r.h.ChunkSize+aead.TagSize
+	most := min(last-first+1, int64(max(1, runBytes/size)))
+	b := takeBuffers(int(most)*stride, int(most)*size)
+	used := 0
 	defer func() {
-		clear(b.plain)
+		clear(b.plain[:used])
 		buffersPool.Put(b)
 	}()
+	b.aad = chunkAAD(b.aad[:0], r.h.hash, 0, false)
+	b.nonce = append(append(b.nonce[:0], r.h.prefix...), 0, 0, 0, 0)
 	for first <= last {
-		n := min(last-first+1, ioChunks)
+		n := min(last-first+1, most)
 		off := int64(r.h.HeaderBytes) + first*int64(stride)
-		cipherText := buf[:min(n*int64(stride), r.h.Size-off)]
+		cipherText := b.cipherText[:min(n*int64(stride), r.h.Size-off)]
 		if err := readFull(r.r, cipherText, off); err != nil {
 			return fmt.Errorf("read extent %s: %w", r.h.ExtentID, err)
 		}
-		for ; n > 0; n-- {
+		used = max(used, min(len(b.plain), int(n)*size))
+		plain, failed := b.plain[:0], error(nil)
+		for i := first; i < first+n && failed == nil; i++ {
 			one := cipherText[:min(stride, len(cipherText))]
 			cipherText = cipherText[len(one):]
-			if plain, err = r.open(gcm, plain[:0], one, first); err != nil {
-				return err
+			var opened []byte
+			if opened, failed = r.open(gcm, b, plain, one, i); failed == nil {
+				plain = opened
 			}
-			if err := use(plain); err != nil {
-				return err
-			}
-			first++
 		}
+		if len(plain) > 0 {
+			if err := use(first, plain); err != nil {
+				return err
+			}
+		}
+		if failed != nil {
+			return failed
+		}
+		first += n
 	}
 	return nil
 }
 
-func (r *Reader) open(gcm cipher.AEAD, dst, one []byte, index int64) ([]byte, error) {
-	aad := chunkAAD(r.h.hash, uint32(index), index == r.h.Chunks-1)
-	plain, err := gcm.Open(dst, nonce(r.h.prefix, uint32(index)), one, aad)
+// open verifies one chunk and appends it to dst. The nonce's prefix and the
+// hash stand in the buffers already.
+func (r *Reader) open(gcm cipher.AEAD, b *buffers, dst, one []byte, index int64) ([]byte, error) {
+	binary.BigEndian.PutUint32(b.nonce[prefixSize:], uint32(index))
+	binary.BigEndian.PutUint32(b.aad[sha256.Size:], uint32(index))
+	b.aad[sha256.Size+4] = 0
+	if index == r.h.Chunks-1 {
+		b.aad[sha256.Size+4] = 1
+	}
+	plain, err := gcm.Open(dst, b.nonce, one, b.aad)
 	if err != nil {
 		at := int64(r.h.HeaderBytes) + index*int64(r.h.ChunkSize+aead.TagSize)
-		return dst, &ChunkError{ExtentID: r.h.ExtentID, Index: index, Offset: at}
+		return nil, &ChunkError{ExtentID: r.h.ExtentID, Index: index, Offset: at}
 	}
 	return plain, nil
 }

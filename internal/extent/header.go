@@ -17,8 +17,10 @@ import (
 const FormatVersion = 1
 
 // ChunkSize is the plaintext length of the chunks this package writes, in
-// bytes. It reads every power of two from 4 KiB to 1 MiB.
-const ChunkSize = 64 << 10
+// bytes. It reads every power of two from 4 KiB to 1 MiB. With 64 KiB, which it
+// wrote at first, a query of a small column decrypted nearly twice the column:
+// the ends of each of its pieces. 16 KiB costs 0.1 % of the file.
+const ChunkSize = 16 << 10
 
 const (
 	magic      = "KXEXTENT"

@@ -284,10 +284,10 @@ func lastFlag(t *testing.T, data []byte, dek envelope.DEK, head, index int, last
 	to := min(from+minChunk+aead.TagSize, len(data))
 	n := nonce(data[64:64+prefixSize], uint32(index))
 	hash := sha256.Sum256(data[:head])
-	plain, err := gcm.Open(nil, n, data[from:to], chunkAAD(hash, uint32(index), !last))
+	plain, err := gcm.Open(nil, n, data[from:to], chunkAAD(nil, hash, uint32(index), !last))
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(out[from:to], gcm.Seal(nil, n, plain, chunkAAD(hash, uint32(index), last)))
+	copy(out[from:to], gcm.Seal(nil, n, plain, chunkAAD(nil, hash, uint32(index), last)))
 	return out
 }

@@ -12,8 +12,12 @@ import (
 	"github.com/kustos-io/kustos/internal/envelope"
 )
 
-// ioChunks is how many chunks one read or write of ciphertext carries.
-const ioChunks = 16
+// ioChunks is how many chunks one write of ciphertext carries; runBytes is how
+// much payload is read and decrypted at a time, little enough for a core's cache.
+const (
+	ioChunks = 64
+	runBytes = 256 << 10
+)
 
 // Write writes an extent: the header, then src encrypted. src must give exactly
 // hdr.Length bytes, else ErrLength; what was written to w until then is no
@@ -40,6 +44,7 @@ func write(w io.Writer, hdr Header, dek envelope.DEK, src io.Reader, chunkSize i
 	plain := make([]byte, chunkSize)
 	defer clear(plain)
 	out := make([]byte, 0, ioChunks*(chunkSize+aead.TagSize))
+	var aad []byte
 	total := chunks(hdr.Length, chunkSize)
 	left := hdr.Length
 	for i := range total {
@@ -50,7 +55,8 @@ func write(w io.Writer, hdr Header, dek envelope.DEK, src io.Reader, chunkSize i
 			return fmt.Errorf("read payload of extent %s: %w", hdr.ExtentID, err)
 		}
 		left -= int64(len(p))
-		out = gcm.Seal(out, nonce(prefix[:], uint32(i)), p, chunkAAD(hash, uint32(i), i == total-1))
+		aad = chunkAAD(aad[:0], hash, uint32(i), i == total-1)
+		out = gcm.Seal(out, nonce(prefix[:], uint32(i)), p, aad)
 		if i%ioChunks == ioChunks-1 || i == total-1 {
 			if _, err := w.Write(out); err != nil {
 				return err
@@ -66,9 +72,9 @@ func write(w io.Writer, hdr Header, dek envelope.DEK, src io.Reader, chunkSize i
 	return nil
 }
 
-// chunkAAD: header hash, 32 bytes | chunk index, 4 | last flag, 1.
-func chunkAAD(hash [sha256.Size]byte, index uint32, last bool) []byte {
-	aad := binary.BigEndian.AppendUint32(append(make([]byte, 0, len(hash)+5), hash[:]...), index)
+// chunkAAD appends: header hash, 32 bytes | chunk index, 4 | last flag, 1.
+func chunkAAD(aad []byte, hash [sha256.Size]byte, index uint32, last bool) []byte {
+	aad = binary.BigEndian.AppendUint32(append(aad, hash[:]...), index)
 	if last {
 		return append(aad, 1)
 	}

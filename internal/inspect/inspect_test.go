@@ -163,7 +163,7 @@ func TestJSON(t *testing.T) {
 		kinds[f.Kind]++
 		switch {
 		case f.Path == extentID+".kxt":
-			if f.Extent == nil || f.Extent.ExtentID != extentID || f.Extent.KeyVersion != 4 || f.Extent.Chunks != 3 || len(f.Extent.WrappedDEK) != envelope.WrappedDEKSize {
+			if f.Extent == nil || f.Extent.ExtentID != extentID || f.Extent.KeyVersion != 4 || f.Extent.Chunks != 9 || len(f.Extent.WrappedDEK) != envelope.WrappedDEKSize {
 				t.Errorf("extent: %+v", f.Extent)
 			}
 		case f.Path == "damaged.kxt":
