@@ -147,11 +147,14 @@ func (r *Runtime) DatabaseState(ctx context.Context, id, database string) (Datab
 	default:
 		st.Suspended = s != nil && s.databaseClosed(db.ID) != nil
 	}
+	if e := k.suspended(cause); cause != nil && st.Suspended {
+		st.Reason, st.Code, st.VaultURI = e.Reason, e.Code, e.VaultURI
+	}
+	if st.Reason != "" {
+		st.Reason = k.patience.say(st.Reason)
+	}
 	if !st.Suspended {
 		return st, nil
-	}
-	if e := k.suspended(cause); cause != nil {
-		st.Reason, st.Code, st.VaultURI = e.Reason, e.Code, e.VaultURI
 	}
 	err = r.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
 		st.Since, err = store.GetJSON[time.Time](tx, suspensionBucket, n.spec.ID+"/"+db.ID)

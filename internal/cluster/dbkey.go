@@ -25,6 +25,8 @@ type databaseKey struct {
 	changing sync.Mutex // one change of KEK at a time
 	moving   sync.Mutex // one change of the state at a time
 
+	patience backoff // while nobody answers
+
 	mu        sync.Mutex
 	state     envelope.KeyState
 	cause     error     // why it is closed, or what worries about its key
@@ -232,7 +234,6 @@ func (k *databaseKey) suspended(cause error) *SuspendedError {
 // back. It ends when the database has no KEK of its own any more.
 func (k *databaseKey) keep() {
 	n := k.n
-	pause := firstRetry
 	for {
 		advanced := n.r.cfg.Advanced()
 		n.mu.Lock()
@@ -248,12 +249,15 @@ func (k *databaseKey) keep() {
 		wait := n.r.cfg.ProbeInterval
 		switch {
 		case s == nil:
+			k.patience.reset()
 		case s.databaseClosed(k.id) == nil:
-			k.probeNow()
-			pause = firstRetry
-		case !k.resume(s):
-			wait = min(pause, wait)
-			pause *= 2
+			wait = k.patience.after(n.r.cfg, k.probeNow(), true, wait/8)
+		default:
+			done, first := k.resume(s), firstRetry
+			if k.now() == envelope.KeySuspended {
+				first = wait
+			}
+			wait = k.patience.after(n.r.cfg, done, false, first)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -295,22 +299,23 @@ func (k *databaseKey) retire() bool {
 	return true
 }
 
-// probeNow asks whether the key is still there. A definite refusal closes the
-// database at once; silence does after the grace period.
-func (k *databaseKey) probeNow() {
+// probeNow asks whether the key is still there, and reports whether there was
+// an answer. A definite refusal closes the database at once; silence does after
+// the grace period.
+func (k *databaseKey) probeNow() (answered bool) {
 	n := k.n
 	n.mu.Lock()
 	s := n.current
 	n.mu.Unlock()
 	if s == nil || s.databaseClosed(k.id) != nil {
 		k.wake()
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
 	defer cancel()
 	before, own, err := n.ring.DatabaseWrapped(ctx, k.id)
 	if err == nil && !own {
-		return
+		return true
 	}
 	if err == nil {
 		err = n.ring.ProbeDatabase(ctx, k.id)
@@ -319,7 +324,7 @@ func (k *databaseKey) probeNow() {
 		after, own, again := n.ring.DatabaseWrapped(ctx, k.id)
 		if n.r.ctx.Err() != nil || again == nil && (!own || !bytes.Equal(after.Ciphertext, before.Ciphertext)) || errors.Is(again, envelope.ErrNotFound) {
 			k.wake() // the answer was about a key that is not in force any more
-			return
+			return true
 		}
 	} else {
 		k.answered()
@@ -338,6 +343,7 @@ func (k *databaseKey) probeNow() {
 		n.r.cfg.Log.Warn("key of a database cannot be probed", "cluster", n.spec.ID, "database", k.id, "silent", silent, "error", err)
 		k.worry(err)
 	}
+	return !errors.Is(err, envelope.ErrUnavailable)
 }
 
 // follow is what follow of the cluster's key is.
@@ -366,8 +372,8 @@ func (k *databaseKey) suspend(s *session, cause error) {
 	k.move(envelope.KeyWiped, nil)
 }
 
-// resume tries to open a database that is closed. It reports whether there was
-// a definite answer: false asks for another try soon.
+// resume tries to open a database that is closed. It reports whether it is
+// open, or was refused: false asks for another try.
 func (k *databaseKey) resume(s *session) bool {
 	n := k.n
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
@@ -377,7 +383,9 @@ func (k *databaseKey) resume(s *session) bool {
 		return true
 	}
 	if err != nil {
-		was := k.now()
+		if k.now() == envelope.KeySuspended && !errors.Is(err, envelope.ErrRevoked) {
+			return false // who refused before has not said anything new
+		}
 		k.worry(err)
 		if errors.Is(err, envelope.ErrRevoked) {
 			k.move(envelope.KeyRefused, err)
@@ -387,7 +395,7 @@ func (k *databaseKey) resume(s *session) bool {
 			}
 			return true
 		}
-		return was == envelope.KeySuspended // who refused before has not said anything new
+		return false
 	}
 	k.answered()
 	if st := k.now(); st == envelope.KeySuspended || st == envelope.KeyFailed {

@@ -23,7 +23,7 @@ func (r *Runtime) HintVault(host string) {
 		for _, k := range n.databaseKeys() {
 			if wrapped, own, err := n.ring.DatabaseWrapped(r.ctx, k.id); err == nil && own && inVault(wrapped.KEK.VaultURI, host) {
 				k.wake()
-				probes = append(probes, k.probeNow)
+				probes = append(probes, func() { k.probeNow() })
 			}
 		}
 		wrapped, err := n.ring.Wrapped(r.ctx)
@@ -31,7 +31,7 @@ func (r *Runtime) HintVault(host string) {
 			n.wake()
 			n.mu.Lock()
 			if n.current != nil {
-				probes = append(probes, n.probe)
+				probes = append(probes, func() { n.probe() })
 			}
 			n.mu.Unlock()
 		}

@@ -11,20 +11,14 @@ import (
 	"github.com/kustos-io/kustos/internal/envelope"
 )
 
-const (
-	// firstRetry is the first pause when a key cannot be reached at the start
-	// of the server: its vault may be starting too.
-	firstRetry = 100 * time.Millisecond
-	// askLimit bounds one question to a vault.
-	askLimit = 30 * time.Second
-)
+// askLimit bounds one question to a vault.
+const askLimit = 30 * time.Second
 
 // keep brings a wanted cluster up, probes its key while it runs, suspends it
 // when the key is refused and resumes it when the key is back. It ends with
 // the runtime or with the cluster.
 func (n *node) keep() {
 	n.watchDatabases()
-	pause := firstRetry
 	for {
 		advanced := n.r.cfg.Advanced()
 		n.mu.Lock()
@@ -36,13 +30,18 @@ func (n *node) keep() {
 		wait := n.r.cfg.ProbeInterval
 		switch {
 		case wanted && up:
-			n.probe()
-			pause = firstRetry
+			wait = n.patience.after(n.r.cfg, n.probe(), true, n.r.cfg.ProbeInterval/8)
 		case wanted:
-			if !n.resume() {
-				wait = min(pause, n.r.cfg.ProbeInterval)
-				pause *= 2
+			done := n.resume()
+			first := firstRetry
+			n.mu.Lock()
+			if n.phase == Suspended { // whoever refused is not about to start
+				first = n.r.cfg.ProbeInterval
 			}
+			n.mu.Unlock()
+			wait = n.patience.after(n.r.cfg, done, false, first)
+		default:
+			n.patience.reset()
 		}
 		n.triedOnce.Do(func() { close(n.tried) })
 		timer := time.NewTimer(wait)
@@ -59,8 +58,8 @@ func (n *node) keep() {
 	}
 }
 
-// resume tries to start a cluster that should run. It reports whether there
-// was a definite answer: false asks for another try soon.
+// resume tries to start a cluster that should run. It reports whether it runs,
+// or was refused: false asks for another try.
 func (n *node) resume() bool {
 	n.turn.Lock()
 	defer n.turn.Unlock()
@@ -81,29 +80,29 @@ func (n *node) resume() bool {
 		return true
 	case errors.Is(err, envelope.ErrUnavailable) && before == Suspended:
 		// Whoever refused before has not said anything new.
-		return true
+		return false
 	}
 	n.r.cfg.Log.Warn("cluster does not start", "cluster", n.spec.ID, "error", err)
 	n.setPhase(Starting, err)
 	return false
 }
 
-// probe asks whether the key is still there. A definite refusal suspends at
-// once; silence suspends after the grace period.
-func (n *node) probe() {
+// probe asks whether the key is still there, and reports whether there was an
+// answer. A definite refusal suspends at once; silence suspends after the grace period.
+func (n *node) probe() (answered bool) {
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
 	defer cancel()
 	wrapped, err := n.ring.Wrapped(ctx)
 	if err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
 		n.worry(nil) // ours: it is there as long as we are
-		return
+		return true
 	}
 	if err == nil {
 		err = n.ring.Probe(ctx)
 	}
 	if err != nil && n.r.ctx.Err() == nil && n.replaced(ctx, wrapped) {
 		n.wake() // the answer was about a key that is not in force any more
-		return
+		return true
 	}
 	now := n.r.cfg.Now()
 	n.mu.Lock()
@@ -114,7 +113,6 @@ func (n *node) probe() {
 	n.mu.Unlock()
 	switch {
 	case n.r.ctx.Err() != nil:
-		return
 	case err == nil:
 		n.worry(n.follow(ctx))
 	case errors.Is(err, envelope.ErrRevoked):
@@ -125,6 +123,7 @@ func (n *node) probe() {
 		n.r.cfg.Log.Warn("key of a cluster cannot be probed", "cluster", n.spec.ID, "silent", silent, "error", err)
 		n.worry(err)
 	}
+	return !errors.Is(err, envelope.ErrUnavailable)
 }
 
 // follow wraps the cluster key anew when the KEK is named without a version

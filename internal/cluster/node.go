@@ -42,6 +42,7 @@ type node struct {
 	cause     error // why it does not run, or what worries about its key
 	key       envelope.KeyState
 	current   *session
+	patience  backoff   // while nobody answers
 	askedLast time.Time // when the key last answered
 	deleted   bool
 	own       map[string]*databaseKey // of databases with a KEK of their own, by id
@@ -293,6 +294,9 @@ func (r *Runtime) State(ctx context.Context, id string) (State, error) {
 		if errors.As(suspended(n.cause), &e) {
 			s.Reason, s.Code, s.VaultURI = e.Reason, e.Code, e.VaultURI
 		}
+	}
+	if s.Reason != "" {
+		s.Reason = n.patience.say(s.Reason)
 	}
 	if n.current != nil {
 		s.Confinement = n.current.confinement()
