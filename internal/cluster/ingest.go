@@ -87,6 +87,7 @@ func (t *table) add(ctx context.Context, child engine.Child, batch arrow.RecordB
 		return seq, false, err
 	}
 	if err := child.Append(ctx, b.name, stream); errors.Is(err, engine.ErrGone) {
+		b.torn.Store(true)
 		return seq, false, err
 	} else if err != nil {
 		// What was refused must not come back at the next start.

@@ -68,6 +68,10 @@ func (t *table) sealFrozen(ctx context.Context, child engine.Child) error {
 }
 
 func (t *table) sealBuffer(ctx context.Context, child engine.Child, meta catalog.Table, b *buffer) error {
+	if b.torn.Load() {
+		// An empty one would look as if all its rows had been given up.
+		return fmt.Errorf("%w: the child died under an append", ErrEngine)
+	}
 	through := b.last.Load()
 	var sealed []catalog.Extent
 	if b.rows.Load() > 0 {

@@ -47,6 +47,9 @@ type buffer struct {
 	last    atomic.Uint64
 	rows    atomic.Int64
 	bytes   atomic.Int64
+	// torn says that the child died under an append: last is above rows that
+	// are in the log only, and that its successor will get.
+	torn atomic.Bool
 
 	mu      sync.Mutex
 	users   int  // queries that name it
