@@ -29,9 +29,9 @@ type fakeLauncher struct {
 	mu       sync.Mutex
 	children []*fakeChild
 	refuse   error // what Launch answers
-	// onAppend, onExport and onQuery run at the start of the command; an error
+	// onCreate, onAppend, onExport and onQuery run at the start of the command; an error
 	// is its answer.
-	onAppend, onExport, onQuery func(c *fakeChild) error
+	onCreate, onAppend, onExport, onQuery func(c *fakeChild) error
 }
 
 func (l *fakeLauncher) Launch(context.Context, engine.Config) (engine.Child, error) {
@@ -123,6 +123,9 @@ func (c *fakeChild) CloseExtent(_ context.Context, id string) error {
 }
 
 func (c *fakeChild) CreateBuffer(_ context.Context, name string, _ []engine.Column) error {
+	if err := c.hook(c.l.onCreate); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.buffers[name] = []fakeRow{}

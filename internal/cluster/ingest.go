@@ -50,8 +50,8 @@ func (t *table) ingest(ctx context.Context, batch arrow.RecordBatch) error {
 	}
 	seq, full, err := t.add(ctx, child, batch, stream)
 	t.s.engine.release()
-	if errors.Is(err, engine.ErrGone) {
-		return t.afterCrash(changed, seq)
+	if errors.Is(err, engine.ErrGone) && seq > 0 {
+		return t.afterCrash(changed, seq) // without a number nothing is in the log: that is a refusal
 	}
 	var refused *QueryError
 	if full {

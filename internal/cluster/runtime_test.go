@@ -339,6 +339,24 @@ func (w *world) eventually(table string, values ...string) {
 	w.want(table, values...)
 }
 
+// A child that dies before it has made the buffer has put nothing into the log:
+// the ingestion is refused and not acknowledged.
+func TestDeathBeforeTheBufferIsARefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var once sync.Once
+	w.engine.onCreate = func(c *fakeChild) (err error) {
+		once.Do(func() { c.Close(); err = engine.ErrGone })
+		return err
+	}
+	if err := w.ingest("T", 1); !errors.Is(err, ErrEngine) {
+		t.Errorf("ingestion under which the child died: %v", err)
+	}
+	w.eventually("T")
+	w.must(w.ingest("T", 2))
+	w.want("T", "2")
+}
+
 // A seal between the death of a child and its replacement must not take a row
 // that is in the log, and in no buffer, for one that was given up.
 func TestSealOfATornBufferLosesNothing(t *testing.T) {
