@@ -66,8 +66,16 @@ func (t *table) mergeable() ([]catalog.Extent, []catalog.Column) {
 		first := small[0]
 		var parts, rest []catalog.Extent
 		var rows int64
-		for _, e := range small {
-			if len(parts) < mergeMost && slices.Equal(e.Columns, first.Columns) && e.Created.Sub(first.Created) <= mergeSpan && rows+e.Stats.Rows <= policy.Rows {
+		for i, e := range small {
+			if e.Created.Sub(first.Created) > mergeSpan { // nor does any later one fit
+				if len(rest) == 0 {
+					rest = small[i:]
+				} else {
+					rest = append(rest, small[i:]...)
+				}
+				break
+			}
+			if len(parts) < mergeMost && slices.Equal(e.Columns, first.Columns) && rows+e.Stats.Rows <= policy.Rows {
 				parts = append(parts, e)
 				rows += e.Stats.Rows
 			} else {
