@@ -22,7 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := cli.Root(cli.Deps{
-		Up: server.Run, Engine: duckdb.Main, Inspect: inspect.Print, InspectVerify: server.InspectVerify, Tour: tour.Run, Drill: drill.Run,
+		Up: server.Start, Engine: duckdb.Main, Inspect: inspect.Print, InspectVerify: server.InspectVerify, Tour: tour.Run, Drill: drill.Run,
 		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
 		Fsck: server.Fsck, Backup: server.Backup, Restore: server.Restore,
 		Manager: func(c cli.Connection) (cli.Manager, error) { return client.New(c) },

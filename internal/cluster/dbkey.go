@@ -336,6 +336,7 @@ func (k *databaseKey) probeNow() (answered bool) {
 	case err == nil:
 		k.worry(k.follow(ctx))
 	case errors.Is(err, envelope.ErrRevoked):
+		k.patience.reset()
 		k.suspend(s, err)
 	case silent > n.r.cfg.GracePeriod:
 		k.suspend(s, fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
@@ -368,7 +369,9 @@ func (k *databaseKey) suspend(s *session, cause error) {
 	k.move(envelope.KeyRefused, cause)
 	k.worry(cause)
 	k.noteSuspension(true)
-	s.suspendDatabase(k.id, k.suspended(cause))
+	if s.suspendDatabase(k.id, k.suspended(cause)) && s.cfg.Forget != nil {
+		s.cfg.Forget(k.n.spec, k.id)
+	}
 	k.move(envelope.KeyWiped, nil)
 }
 

@@ -86,9 +86,6 @@ func (s *session) suspendDatabase(id string, why error) bool {
 	s.cache.expel(id)
 	db.journal.close()
 	s.ring.LockDatabase(id)
-	if s.cfg.Forget != nil {
-		s.cfg.Forget()
-	}
 	return true
 }
 

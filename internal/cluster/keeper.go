@@ -75,6 +75,7 @@ func (n *node) resume() bool {
 	case err == nil:
 		return true
 	case errors.Is(err, envelope.ErrRevoked):
+		n.patience.reset() // the state must not say that nobody answers
 		n.refused(err)
 		n.setPhase(Suspended, err)
 		return true
@@ -116,6 +117,7 @@ func (n *node) probe() (answered bool) {
 	case err == nil:
 		n.worry(n.follow(ctx))
 	case errors.Is(err, envelope.ErrRevoked):
+		n.patience.reset() // the state must not say that nobody answers
 		n.suspend(err)
 	case silent > n.r.cfg.GracePeriod:
 		n.suspend(fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
@@ -192,7 +194,7 @@ func (n *node) suspend(cause error) {
 	n.setPhase(Suspended, cause)
 	n.end(suspended(cause), false)
 	if n.r.cfg.Forget != nil {
-		n.r.cfg.Forget()
+		n.r.cfg.Forget(n.spec, "")
 	}
 	n.moveKey(envelope.KeyWiped, nil)
 }

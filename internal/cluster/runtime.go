@@ -66,9 +66,10 @@ type Config struct {
 	OnKey func(c Spec, from, to envelope.KeyState, cause error)
 	// OnDatabaseKey is OnKey for databases with a key of their own, named by id.
 	OnDatabaseKey func(c Spec, database string, from, to envelope.KeyState, cause error)
-	// Forget is called when the keys and the plaintext of a cluster have been
-	// wiped; it makes what the process has let go of unreadable too. nil does nothing.
-	Forget func()
+	// Forget is called when the keys and the plaintext of a cluster, or of one
+	// of its databases (by id, else ""), have been wiped; it makes what the process
+	// has let go of unreadable too. nil does nothing.
+	Forget func(c Spec, database string)
 }
 
 // SealPolicy says when a table's buffer is sealed: at the first limit it reaches.

@@ -59,6 +59,9 @@ func Run(ctx context.Context, cfg config.Config, out, errs io.Writer) (err error
 	log := slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: level}))
 	disableCoreDumps(log)
 	locked := lockMemory(log)
+	if !overwritesFreed() {
+		log.Warn("freed memory is not overwritten: rows can stay in it after a suspension; start with GODEBUG=" + strings.Join(memorySettings(), ","))
+	}
 	in, asleep, err := openOrSealed(ctx, cfg)
 	if err != nil {
 		return err

@@ -3,38 +3,32 @@ package server
 import (
 	"runtime"
 	"runtime/debug"
+
+	"github.com/kustos-io/kustos/internal/cluster"
 )
 
-// forget makes unreadable what the process has let go of: garbage keeps its
-// bytes until its place is used again. It collects, zeroes the places that are
-// free within pages that stay in use, and gives whole free pages back to the
-// kernel, which zeroes them.
-func (p *parts) forget() {
+// forget makes unreadable what the process has let go of at a suspension of a
+// cluster, or of one database of it: keys at once, rows as soon as the
+// connections that carried them have ended, which takes at most rowsLimit for a
+// cluster.
+func (p *parts) forget(c cluster.Spec, database string) {
 	p.server.forgetConnections()
 	p.server.own.ended()
+	ended := p.server.carriers.end(hostOf(c.URI), database == "")
+	collect()
+	go func() {
+		<-ended
+		collect()
+		p.log.Info("connections that carried rows have ended and memory is overwritten", "cluster", c.ID, "database", database)
+	}()
+}
+
+// collect frees, and so overwrites, what nobody refers to, and gives whole free
+// pages back to the kernel, which zeroes them.
+func collect() {
+	clearThreads()
 	// Twice: what a sync.Pool holds survives one collection.
 	runtime.GC()
 	runtime.GC()
-	fillFree()
 	debug.FreeOSMemory()
-}
-
-// fillBytes is how much of each small size is taken.
-const fillBytes = 2 << 20
-
-// fillFree allocates, and so zeroes, places of every small size without
-// pointers, until more are taken than lie free as a rule. Keys, encodings of
-// keys and rows are of this kind.
-func fillFree() {
-	percent := debug.SetGCPercent(-1) // a collection would hand back what is taken here
-	defer debug.SetGCPercent(percent)
-	var sizes runtime.MemStats
-	runtime.ReadMemStats(&sizes)
-	var taken [][]byte
-	for _, class := range sizes.BySize {
-		for n := 0; class.Size > 0 && n < fillBytes/int(class.Size); n++ {
-			taken = append(taken, make([]byte, class.Size))
-		}
-	}
-	runtime.KeepAlive(taken)
 }

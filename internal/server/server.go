@@ -42,6 +42,7 @@ type Server struct {
 	tunnels       *tunnelListener
 	outer, inner  *http.Server
 	own           *ownConnections // of inner
+	carriers      *carriers       // of all servers
 
 	mu       sync.Mutex
 	clusters map[string]*clusterListener // by cluster host name
@@ -51,8 +52,9 @@ type Server struct {
 // Listen opens the two listeners, so that their addresses are known before
 // anything is served.
 func Listen(opts Options) (*Server, error) {
-	s := &Server{planes: opts.Planes, ca: opts.CA, log: opts.Log, withProxyUser: opts.WithProxyUser,
-		tunnels: newTunnelListener(), own: newOwnConnections(), clusters: map[string]*clusterListener{}}
+	s := &Server{ca: opts.CA, log: opts.Log, withProxyUser: opts.WithProxyUser,
+		tunnels: newTunnelListener(), own: newOwnConnections(), carriers: newCarriers(), clusters: map[string]*clusterListener{}}
+	s.SetPlanes(opts.Planes)
 	var err error
 	if s.proxy, err = net.Listen("tcp", opts.ProxyAddr); err != nil {
 		return nil, fmt.Errorf("listen for the proxy: %w", err)
@@ -63,19 +65,28 @@ func Listen(opts Options) (*Server, error) {
 	}
 	s.outer = s.httpServer(http.HandlerFunc(s.proxyHandler))
 	s.inner = s.httpServer(http.HandlerFunc(s.router))
-	s.inner.ConnState = s.own.state
+	s.inner.ConnState = func(c net.Conn, state http.ConnState) {
+		s.own.state(c, state)
+		s.carriers.state(c, state)
+	}
 	return s, nil
 }
 
 // SetPlanes installs the handlers; it must be called before Serve. Some planes
 // need the listeners' addresses, so they are composed after Listen.
-func (s *Server) SetPlanes(p Planes) { s.planes = p }
+func (s *Server) SetPlanes(p Planes) {
+	if p.Kusto != nil {
+		p.Kusto = s.carriers.plane(p.Kusto)
+	}
+	s.planes = p
+}
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only
 		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext:  withConnection, ConnState: s.carriers.state,
 	}
 }
 

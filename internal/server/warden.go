@@ -53,6 +53,9 @@ func newWarden(cfg config.Config, in *instance, log *slog.Logger, out io.Writer,
 // it is open. It opens the operator's socket first, so that it is there in every
 // state.
 func (w *warden) run(ctx context.Context, asleep error) error {
+	if asleep != nil { // before the socket, whose appearance is the sign that it runs
+		w.log.WarnContext(ctx, "sealed from the start: nothing is answered until an operator unseals", "error", asleep)
+	}
 	socket, err := operator.Listen(w.in.dir)
 	if err != nil {
 		return err
@@ -69,7 +72,6 @@ func (w *warden) loop(ctx context.Context, asleep error) (err error) {
 	var leaves *CA       // none before the first unsealing: the CA's key is sealed too
 	var unsealing *order // who waits for the planes to be up
 	if asleep != nil {
-		w.log.WarnContext(ctx, "sealed from the start: nothing is answered until an operator unseals", "error", asleep)
 		fmt.Fprintf(w.out, "Sealed: %v.\nNext: kustos operator unseal --data %s\n", asleep, w.in.dir)
 		if unsealing, err = w.waitSealed(ctx, nil); err != nil || unsealing == nil {
 			return err
