@@ -138,6 +138,27 @@ func KeyTypeNotSupported(kty string) *Error {
 	return BadParameter("Invalid kty value: "+kty, "KeyTypeNotSupported")
 }
 
+// HardwareKeyNotAllowed: a key of an -HSM type in a vault of the standard sku.
+func HardwareKeyNotAllowed() *Error {
+	return vaultForbidden("", "Hardware key operation not allowed on standard vault")
+}
+
+// ExportableNeedsPremium: an exportable key in a vault of the standard sku, or
+// asked for with an api-version that does not know such keys.
+func ExportableNeedsPremium() *Error {
+	return BadParameter("AKV.SKR.1001: The exportable attribute is only supported with premium vaults and API version >= '7.3-preview'.", "")
+}
+
+// ExportableNeedsPolicy: an exportable key without a release policy.
+func ExportableNeedsPolicy() *Error {
+	return BadParameter("AKV.SKR.1004: Exportable keys must have release policy.", "")
+}
+
+// PolicyNeedsExportable: a release policy for a key that is not exportable.
+func PolicyNeedsExportable() *Error {
+	return BadParameter("AKV.SKR.1005: Non-exportable keys must not have release policy", "")
+}
+
 // VaultAccessDenied: no access policy of the vault grants the permission. noun is "keys" or "secrets".
 func VaultAccessDenied(caller, noun, permission, vault, location string) *Error {
 	return vaultForbidden("AccessDenied", fmt.Sprintf("The user, group or application '%s' does not have %s %s permission on key vault '%s;location=%s'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287", caller, noun, permission, vault, location))
@@ -228,9 +249,16 @@ func ObjectAlreadyExists(noun, name string) *Error {
 	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: fmt.Sprintf("%s %s already exists in this vault.", noun, name)}
 }
 
-// VaultOperationNotOffered refuses a data-plane operation by name.
+// VaultOperationNotOffered refuses by name what this server does not build, with
+// the code that the service has for what a vault is not set up for.
 func VaultOperationNotOffered(what string) *Error {
-	return &Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: what + " are not offered by this server."}
+	return &Error{Status: http.StatusBadRequest, Code: "NotSupported", Message: what + " are not offered by this server."}
+}
+
+// VaultOperationNotEnabled: the operation is about soft-deleted objects, and the
+// vault has no soft delete. operation is the name of the permission ("purge").
+func VaultOperationNotEnabled(operation string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "NotSupported", Message: fmt.Sprintf("Operation \"%s\" is not enabled for this vault.", operation)}
 }
 
 // ManagedHSMOnly: the service itself has the operation on Managed HSM only.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -75,13 +76,14 @@ type Caller struct {
 	Service bool
 }
 
-// identity is how the data plane prints a caller in refusals.
+// identity is how the data plane prints a caller in refusals. The application
+// of a person is the one through which he signed in.
 func (c Caller) identity() string {
 	iss := c.Issuer
 	if iss == "" {
 		iss = "https://sts.windows.net/" + c.TenantID + "/"
 	}
-	return fmt.Sprintf("appid=%s;oid=%s;iss=%s", c.AppID, c.ObjectID, iss)
+	return fmt.Sprintf("appid=%s;oid=%s;iss=%s", cmp.Or(c.AppID, c.ClientAppID), c.ObjectID, iss)
 }
 
 // trusted reports whether the caller is one of the platform's own services: an

@@ -101,7 +101,7 @@ func TestEveryOperationIsRecorded(t *testing.T) {
 		"keys/sign refused vaults/kv1/keys/k by " + owner + policy + " | RS256 | Forbidden/KeyDisabled",
 		"keys/get refused vaults/kvr/keys/k by " + owner + " | Forbidden/ForbiddenByRbac",
 		"keys/get failed vaults/kv1/keys/none by " + owner + policy + " | KeyNotFound",
-		"unknown failed vaults/kv1 by " + owner + " | NotImplemented",
+		"unknown failed vaults/kv1 by " + owner + " | NotSupported",
 		"vaults/accessPolicies/remove allowed vaults/kv1 by " + owner + " | management plane",
 		"vaults/delete allowed vaults/kv1 by " + owner + " | management plane",
 		"vaults/purge allowed //providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv1 by " + owner + " | management plane",

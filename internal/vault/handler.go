@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -141,13 +142,30 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 		return nil, err
 	}
 	c := &call{ctx: ctx, vault: &v, base: "https://" + host, name: object, version: version, request: r, maxBody: rt.maxBody, event: event}
-	if c.api, err = parseAPIVersion(r.URL.Query().Get("api-version")); err != nil {
+	if c.api, err = parseAPIVersion(queryValue(r.URL.Query(), "api-version")); err != nil {
 		return nil, err
+	}
+	if rt.deleted && !v.SoftDelete {
+		return nil, azerr.VaultOperationNotEnabled(rt.right.permission())
 	}
 	if rt.refusal != nil {
 		return nil, rt.refusal
 	}
 	return rt.serve(s, c)
+}
+
+// queryValue is the first value of a query parameter. Its name compares without
+// case.
+func queryValue(q url.Values, name string) string {
+	if v, ok := q[name]; ok {
+		return v[0]
+	}
+	for k, v := range q {
+		if strings.EqualFold(k, name) {
+			return v[0]
+		}
+	}
+	return ""
 }
 
 // vaultName is the label before the suffix, "" when the host is no vault's.

@@ -66,6 +66,9 @@ func TestRouting(t *testing.T) {
 		}
 	}
 	f.must("GET", "kv1", "/keys/mine?api-version=7.4&client-request-id=1", nil)
+	if a := f.must("GET", "kv1", "/keys?API-Version=7.4&MaxResults=1&api-version=7.4", nil); len(a.at("value").([]any)) != 1 {
+		t.Errorf("names of the query in capitals: %s", a.text)
+	}
 	for _, path := range []string{"/keys/mine?", "/keys/mine?api-version=", "/keys/mine?api-version=8", "/keys/mine?api-version=x", "/keys/a_b", "/keys/a%20b", "/keys/a%2Fb", "/keys/" + strings.Repeat("x", 128)} {
 		f.do("GET", "kv1", path, nil).is(t, 400, "BadParameter", "")
 	}
@@ -76,9 +79,11 @@ func TestRouting(t *testing.T) {
 	f.do("GET", "kv1", "/nothing", nil).is(t, 404, "NotFound", "")
 	f.do("GET", "kv1", "/", nil).is(t, 404, "NotFound", "")
 	f.do("GET", "kv1", "/certificates/contacts", nil).is(t, 404, "ContactsNotFound", "")
-	f.do("GET", "kv1", "/certificates/c", nil).is(t, 501, "NotImplemented", "")
+	for _, path := range []string{"/certificates", "/certificates/c", "/deletedcertificates", "/storage"} {
+		f.do("GET", "kv1", path, nil).is(t, 400, "NotSupported", "")
+	}
 	f.do("POST", "kv1", "/rng", `{"count":1}`).is(t, 400, "BadParameter", "")
-	f.do("POST", "kv1", "/keys/mine/release", `{}`).is(t, 501, "NotImplemented", "")
+	f.do("POST", "kv1", "/keys/mine/release", `{}`).is(t, 400, "NotSupported", "")
 	if f.must("GET", "kv1", "/keys/mine?api-version=7.0", nil).at("attributes", "recoverableDays") != nil {
 		t.Error("7.0 shows recoverableDays")
 	}
@@ -213,7 +218,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 			_, got, message := a.code()
 			ok := a.status == status && got == inner
 			if status == 200 {
-				ok = a.status == 200 || a.status == 204 || rt.right == keyRelease && a.status == 501
+				ok = a.status == 200 || a.status == 204 || rt.right == keyRelease && a.status == 400
 			}
 			if !ok {
 				t.Errorf("%s %s: wanted %d %s, got %d %s", key, when, status, inner, a.status, a.text)
@@ -281,6 +286,24 @@ func TestPoliciesCompareIdentities(t *testing.T) {
 	})
 	f.as(stranger, "GET", "kv1", "/keys", nil).is(t, 200, "", "")
 	f.as(stranger, "GET", "kv1", "/keys/k", nil).is(t, 403, "Forbidden", "AccessDenied")
+}
+
+// TestRefusalsNameThePerson: a person is named with the application through
+// which he signed in, a service principal with its own.
+func TestRefusalsNameThePerson(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.vault("kv1", nil)
+	f.vault("kvr", func(in *Input) { in.RBAC = ptr(true) })
+	f.vault("kvx", func(in *Input) { in.NetworkACLs = &NetworkACLs{DefaultAction: "Deny"} })
+	const iss = ";iss=https://sts.windows.net/" + testTenant + "/"
+	for token, want := range map[string]string{stranger: "appid=app-" + stranger[:8] + ";oid=" + stranger + iss, "person": "appid=az;oid=" + stranger + iss} {
+		for _, vault := range []string{"kv1", "kvr", "kvx"} {
+			if _, _, message := f.as(token, "GET", vault, "/keys", nil).code(); !strings.Contains(message, want) {
+				t.Errorf("%s: %s", vault, message)
+			}
+		}
+	}
 }
 
 func TestNoRedirects(t *testing.T) {

@@ -26,7 +26,7 @@ func TestImportEC(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, a.status, a.text)
 		}
 	}
-	f.do("PUT", "kv1", "/keys/bad", `{"key":`+testECJWK+`,"Hsm":true}`).is(t, 400, "BadParameter", "KeyTypeNotSupported")
+	f.do("PUT", "kv1", "/keys/bad", `{"key":`+testECJWK+`,"Hsm":true}`).is(t, 403, "Forbidden", "")
 	f.do("GET", "kv1", "/keys/bad", nil).is(t, 404, "KeyNotFound", "")
 }
 

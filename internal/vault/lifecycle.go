@@ -189,6 +189,9 @@ func recovered(v Vault, w Write) (Vault, error) {
 	if in.TenantID != nil && !strings.EqualFold(*in.TenantID, v.TenantID) {
 		return Vault{}, azerr.VaultInvalidValue("tenantId")
 	}
+	if in.PurgeProtection != nil && !*in.PurgeProtection { // refused wherever it stands
+		return Vault{}, azerr.VaultPurgeProtectionFixed()
+	}
 	v.Deleted = nil
 	return v, nil
 }

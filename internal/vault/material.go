@@ -57,7 +57,7 @@ func parseKind(kty string, size int, curve string, sku SKU) (keyKind, error) {
 	}
 	k := keyKind{Type: known[i]}
 	if k.hsm() && !sku.Premium() {
-		return keyKind{}, azerr.BadParameter("Keys of type "+k.Type+" need a vault of the premium sku.", "KeyTypeNotSupported")
+		return keyKind{}, azerr.HardwareKeyNotAllowed()
 	}
 	if k.ec() {
 		if curve == "" {

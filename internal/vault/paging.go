@@ -20,12 +20,12 @@ type page struct {
 func (c *call) position() (after string, limit int, err error) {
 	q := c.request.URL.Query()
 	limit = pageSize
-	if text := q.Get("maxresults"); text != "" {
+	if text := queryValue(q, "maxresults"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > pageSize {
 			return "", 0, azerr.BadParameter("Property 'maxresults' must be a number from 1 to 25.", "")
 		}
 	}
-	if token := q.Get("$skiptoken"); token != "" {
+	if token := queryValue(q, "$skiptoken"); token != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil {
 			return "", 0, azerr.BadParameter("Property '$skiptoken' is not a token of this vault.", "")
@@ -44,7 +44,7 @@ func (c *call) page(items any, last string) page {
 	sent := c.request.URL.Query()
 	link := c.base + c.request.URL.EscapedPath() + "?api-version=" + url.QueryEscape(c.api.text) +
 		"&$skiptoken=" + base64.RawURLEncoding.EncodeToString([]byte(last))
-	if n := sent.Get("maxresults"); n != "" {
+	if n := queryValue(sent, "maxresults"); n != "" {
 		link += "&maxresults=" + url.QueryEscape(n)
 	}
 	return page{Value: items, NextLink: &link}

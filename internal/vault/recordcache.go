@@ -70,13 +70,6 @@ func (c *recordCache) putVersion(path string, f found[KeyVersion], generation ui
 	}
 }
 
-// update is the store's Update; all writes of the service go through it.
-func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
-	s.records.empty()
-	defer s.records.empty()
-	return s.Store.Update(ctx, fn)
-}
-
 // liveByName reads a vault that is not deleted.
 func (s *Service) liveByName(ctx context.Context, name string) (v Vault, ok bool, err error) {
 	v, ok, generation := s.records.vault(name)

@@ -21,8 +21,9 @@ type route struct {
 	// refusal is what a known operation that is not offered answers, instead of serve.
 	refusal error
 
-	words []string // of pattern
-	named bool     // pattern holds {name}
+	words   []string // of pattern
+	named   bool     // pattern holds {name}
+	deleted bool     // of soft-deleted objects
 }
 
 const (
@@ -37,60 +38,61 @@ func routes() []route {
 	for i := range all {
 		all[i].words = strings.Split(all[i].pattern, "/")
 		all[i].named = strings.Contains(all[i].pattern, "{name}")
+		all[i].deleted = strings.HasPrefix(all[i].pattern, "deleted")
 	}
 	return all
 }
 
 func table() []route {
 	return []route{
-		{"GET", "keys", keyList, 0, (*Service).serveListKeys, nil, nil, false},
-		{"POST", "keys/restore", keyRestore, blobBody, (*Service).serveRestoreKey, nil, nil, false},
-		{"GET", "keys/{name}/versions", keyList, 0, (*Service).serveListKeyVersions, nil, nil, false},
-		{"GET", "keys/{name}/rotationpolicy", keyGetPolicy, 0, (*Service).serveGetRotationPolicy, nil, nil, false},
-		{"PUT", "keys/{name}/rotationpolicy", keySetPolicy, smallBody, (*Service).serveSetRotationPolicy, nil, nil, false},
-		{"POST", "keys/{name}/create", keyCreate, smallBody, (*Service).serveCreateKey, nil, nil, false},
-		{"POST", "keys/{name}/rotate", keyRotate, smallBody, (*Service).serveRotateKey, nil, nil, false},
-		{"POST", "keys/{name}/backup", keyBackup, smallBody, (*Service).serveBackupKey, nil, nil, false},
-		{"PUT", "keys/{name}", keyImport, smallBody, (*Service).serveImportKey, nil, nil, false},
-		{"DELETE", "keys/{name}", keyDelete, 0, (*Service).serveDeleteKey, nil, nil, false},
-		{"GET", "keys/{name}", keyGet, 0, (*Service).serveGetKey, nil, nil, false},
-		{"PATCH", "keys/{name}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, nil, false},
-		{"GET", "keys/{name}/{version}", keyGet, 0, (*Service).serveGetKey, nil, nil, false},
-		{"GET", "keys/{name}/{version}/attestation", keyGet, 0, (*Service).serveGetKey, nil, nil, false},
-		{"PATCH", "keys/{name}/{version}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, nil, false},
-		{"POST", "keys/{name}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, nil, false},
-		{"POST", "keys/{name}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, nil, false},
-		{"POST", "keys/{name}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, nil, false},
-		{"POST", "keys/{name}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, nil, false},
-		{"POST", "keys/{name}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, nil, false},
-		{"POST", "keys/{name}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, nil, false},
-		{"POST", "keys/{name}/release", keyRelease, smallBody, nil, azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"), nil, false},
-		{"POST", "keys/{name}/{version}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, nil, false},
-		{"POST", "keys/{name}/{version}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, nil, false},
-		{"POST", "keys/{name}/{version}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, nil, false},
-		{"POST", "keys/{name}/{version}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, nil, false},
-		{"POST", "keys/{name}/{version}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, nil, false},
-		{"POST", "keys/{name}/{version}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, nil, false},
-		{"POST", "keys/{name}/{version}/release", keyRelease, smallBody, nil, azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"), nil, false},
-		{"GET", "deletedkeys", keyList, 0, (*Service).serveListDeletedKeys, nil, nil, false},
-		{"GET", "deletedkeys/{name}", keyGet, 0, (*Service).serveGetDeletedKey, nil, nil, false},
-		{"DELETE", "deletedkeys/{name}", keyPurge, 0, (*Service).servePurgeKey, nil, nil, false},
-		{"POST", "deletedkeys/{name}/recover", keyRecover, smallBody, (*Service).serveRecoverKey, nil, nil, false},
+		{"GET", "keys", keyList, 0, (*Service).serveListKeys, nil, nil, false, false},
+		{"POST", "keys/restore", keyRestore, blobBody, (*Service).serveRestoreKey, nil, nil, false, false},
+		{"GET", "keys/{name}/versions", keyList, 0, (*Service).serveListKeyVersions, nil, nil, false, false},
+		{"GET", "keys/{name}/rotationpolicy", keyGetPolicy, 0, (*Service).serveGetRotationPolicy, nil, nil, false, false},
+		{"PUT", "keys/{name}/rotationpolicy", keySetPolicy, smallBody, (*Service).serveSetRotationPolicy, nil, nil, false, false},
+		{"POST", "keys/{name}/create", keyCreate, smallBody, (*Service).serveCreateKey, nil, nil, false, false},
+		{"POST", "keys/{name}/rotate", keyRotate, smallBody, (*Service).serveRotateKey, nil, nil, false, false},
+		{"POST", "keys/{name}/backup", keyBackup, smallBody, (*Service).serveBackupKey, nil, nil, false, false},
+		{"PUT", "keys/{name}", keyImport, smallBody, (*Service).serveImportKey, nil, nil, false, false},
+		{"DELETE", "keys/{name}", keyDelete, 0, (*Service).serveDeleteKey, nil, nil, false, false},
+		{"GET", "keys/{name}", keyGet, 0, (*Service).serveGetKey, nil, nil, false, false},
+		{"PATCH", "keys/{name}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, nil, false, false},
+		{"GET", "keys/{name}/{version}", keyGet, 0, (*Service).serveGetKey, nil, nil, false, false},
+		{"GET", "keys/{name}/{version}/attestation", keyGet, 0, (*Service).serveGetKey, nil, nil, false, false},
+		{"PATCH", "keys/{name}/{version}", keyUpdate, smallBody, (*Service).serveUpdateKey, nil, nil, false, false},
+		{"POST", "keys/{name}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, nil, false, false},
+		{"POST", "keys/{name}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, nil, false, false},
+		{"POST", "keys/{name}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, nil, false, false},
+		{"POST", "keys/{name}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, nil, false, false},
+		{"POST", "keys/{name}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, nil, false, false},
+		{"POST", "keys/{name}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, nil, false, false},
+		{"POST", "keys/{name}/release", keyRelease, smallBody, nil, azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"), nil, false, false},
+		{"POST", "keys/{name}/{version}/encrypt", "keys encrypt keys/encrypt/action", smallBody, transformRoute(opEncrypt), nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/decrypt", "keys decrypt keys/decrypt/action", smallBody, transformRoute(opDecrypt), nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/wrapkey", "keys wrapKey keys/wrap/action", smallBody, transformRoute(opWrap), nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/unwrapkey", "keys unwrapKey keys/unwrap/action", smallBody, transformRoute(opUnwrap), nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/sign", "keys sign keys/sign/action", smallBody, transformRoute(opSign), nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/verify", "keys verify keys/verify/action", smallBody, (*Service).serveVerify, nil, nil, false, false},
+		{"POST", "keys/{name}/{version}/release", keyRelease, smallBody, nil, azerr.VaultOperationNotOffered("Exportable keys and the operation 'release'"), nil, false, false},
+		{"GET", "deletedkeys", keyList, 0, (*Service).serveListDeletedKeys, nil, nil, false, false},
+		{"GET", "deletedkeys/{name}", keyGet, 0, (*Service).serveGetDeletedKey, nil, nil, false, false},
+		{"DELETE", "deletedkeys/{name}", keyPurge, 0, (*Service).servePurgeKey, nil, nil, false, false},
+		{"POST", "deletedkeys/{name}/recover", keyRecover, smallBody, (*Service).serveRecoverKey, nil, nil, false, false},
 
-		{"GET", "secrets", secretList, 0, (*Service).serveListSecrets, nil, nil, false},
-		{"POST", "secrets/restore", secretRestore, blobBody, (*Service).serveRestoreSecret, nil, nil, false},
-		{"GET", "secrets/{name}/versions", secretList, 0, (*Service).serveListSecretVersions, nil, nil, false},
-		{"POST", "secrets/{name}/backup", secretBackup, smallBody, (*Service).serveBackupSecret, nil, nil, false},
-		{"PUT", "secrets/{name}", secretSet, 4 * smallBody, (*Service).serveSetSecret, nil, nil, false},
-		{"DELETE", "secrets/{name}", secretDelete, 0, (*Service).serveDeleteSecret, nil, nil, false},
-		{"GET", "secrets/{name}", secretGet, 0, (*Service).serveGetSecret, nil, nil, false},
-		{"PATCH", "secrets/{name}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, nil, false},
-		{"GET", "secrets/{name}/{version}", secretGet, 0, (*Service).serveGetSecret, nil, nil, false},
-		{"PATCH", "secrets/{name}/{version}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, nil, false},
-		{"GET", "deletedsecrets", secretList, 0, (*Service).serveListDeletedSecrets, nil, nil, false},
-		{"GET", "deletedsecrets/{name}", secretGetDeleted, 0, (*Service).serveGetDeletedSecret, nil, nil, false},
-		{"DELETE", "deletedsecrets/{name}", secretPurge, 0, (*Service).servePurgeSecret, nil, nil, false},
-		{"POST", "deletedsecrets/{name}/recover", secretRecover, smallBody, (*Service).serveRecoverSecret, nil, nil, false},
+		{"GET", "secrets", secretList, 0, (*Service).serveListSecrets, nil, nil, false, false},
+		{"POST", "secrets/restore", secretRestore, blobBody, (*Service).serveRestoreSecret, nil, nil, false, false},
+		{"GET", "secrets/{name}/versions", secretList, 0, (*Service).serveListSecretVersions, nil, nil, false, false},
+		{"POST", "secrets/{name}/backup", secretBackup, smallBody, (*Service).serveBackupSecret, nil, nil, false, false},
+		{"PUT", "secrets/{name}", secretSet, 4 * smallBody, (*Service).serveSetSecret, nil, nil, false, false},
+		{"DELETE", "secrets/{name}", secretDelete, 0, (*Service).serveDeleteSecret, nil, nil, false, false},
+		{"GET", "secrets/{name}", secretGet, 0, (*Service).serveGetSecret, nil, nil, false, false},
+		{"PATCH", "secrets/{name}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, nil, false, false},
+		{"GET", "secrets/{name}/{version}", secretGet, 0, (*Service).serveGetSecret, nil, nil, false, false},
+		{"PATCH", "secrets/{name}/{version}", secretUpdate, smallBody, (*Service).serveUpdateSecret, nil, nil, false, false},
+		{"GET", "deletedsecrets", secretList, 0, (*Service).serveListDeletedSecrets, nil, nil, false, false},
+		{"GET", "deletedsecrets/{name}", secretGetDeleted, 0, (*Service).serveGetDeletedSecret, nil, nil, false, false},
+		{"DELETE", "deletedsecrets/{name}", secretPurge, 0, (*Service).servePurgeSecret, nil, nil, false, false},
+		{"POST", "deletedsecrets/{name}/recover", secretRecover, smallBody, (*Service).serveRecoverSecret, nil, nil, false, false},
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Service) serveCreateKey(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	if err := noReleasePolicy(body.ReleasePolicy); err != nil {
+	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
 		return nil, err
 	}
 	if body.PublicExponent != nil && *body.PublicExponent != 65537 {
@@ -38,12 +38,22 @@ func (s *Service) serveCreateKey(c *call) (any, error) {
 	return c.keyBundle(f), nil
 }
 
-// noReleasePolicy refuses a policy that would have to be enforced on release.
-func noReleasePolicy(policy json.RawMessage) error {
-	if len(policy) == 0 || string(policy) == "null" {
-		return nil
+// noExport refuses exportable keys and their release policies: in the service's
+// words where the service refuses them too, by name where it would not.
+func (c *call) noExport(change *AttributeChange, policy json.RawMessage) error {
+	exportable := change != nil && change.Exportable != nil && *change.Exportable
+	released := len(policy) > 0 && string(policy) != "null"
+	switch {
+	case exportable && (!c.vault.SKU.Premium() || c.api.level < level73):
+		return azerr.ExportableNeedsPremium()
+	case exportable && !released:
+		return azerr.ExportableNeedsPolicy()
+	case exportable:
+		return azerr.VaultOperationNotOffered("Exportable keys and release policies")
+	case released:
+		return azerr.PolicyNeedsExportable()
 	}
-	return azerr.BadParameter("Release policies and exportable keys are not offered by this server.", "")
+	return nil
 }
 
 func (s *Service) serveImportKey(c *call) (any, error) {
@@ -57,7 +67,7 @@ func (s *Service) serveImportKey(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	if err := noReleasePolicy(body.ReleasePolicy); err != nil {
+	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
 		return nil, err
 	}
 	if body.Key == nil {
@@ -116,7 +126,7 @@ func (s *Service) serveUpdateKey(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	if err := noReleasePolicy(body.ReleasePolicy); err != nil {
+	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
 		return nil, err
 	}
 	return c.keyAnswer(s.updateKey(c.ctx, c.vault, c.name, c.version, keyChange{Ops: body.KeyOps, Attributes: body.Attributes, Tags: body.Tags}))

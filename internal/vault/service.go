@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/authz"
@@ -74,6 +75,8 @@ type Service struct {
 	// thing here that costs seconds of processor.
 	generating chan struct{}
 	routes     []route
+	// scrubDue tells that what was purged may still lie in the store's log.
+	scrubDue atomic.Bool
 }
 
 // New returns a Service; it panics when a required part of Config is missing.

@@ -67,6 +67,8 @@ func (f *fixture) Verify(_ context.Context, token string, audiences ...string) (
 		return authz.Principal{}, errors.New("store is closed")
 	case "other-tenant":
 		return authz.Principal{TenantID: stranger, ObjectID: owner}, nil
+	case "person":
+		return authz.Principal{TenantID: testTenant, ObjectID: stranger, ClientAppID: "az", UPN: "ann@example.com", Issuer: "https://sts.windows.net/" + testTenant + "/"}, nil
 	case "cluster":
 		return authz.Principal{TenantID: testTenant, ObjectID: owner, Identity: "/subscriptions/" + testSub + "/resourceGroups/g/providers/Microsoft.Kusto/clusters/c"}, nil
 	}

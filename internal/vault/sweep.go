@@ -38,9 +38,12 @@ func (s *Service) Run(ctx context.Context) {
 }
 
 // Sweep purges vaults, keys and secrets whose purge date has passed, rotates
-// keys whose policy says so, and logs the near-expiry notices. Reads never show
-// what is overdue, whether or not it was swept.
+// keys whose policy says so, and gives the near-expiry notices: in the log and
+// in the audit log. Reads never show what is overdue, whether or not it was swept.
 func (s *Service) Sweep(ctx context.Context) error {
+	if s.scrubDue.Load() {
+		s.scrub(ctx)
+	}
 	var vaults []Vault
 	if err := s.Store.View(ctx, func(tx store.Tx) (err error) {
 		vaults, err = store.ListJSON[Vault](tx, vaultBucket, "")
@@ -91,7 +94,6 @@ func (s *Service) purgeDue(ctx context.Context, v *Vault) error {
 		return fmt.Errorf("purge vault %s: %w", v.Name, err)
 	}
 	s.keys.clear()
-	s.scrub(ctx)
 	s.Log.InfoContext(ctx, "vault purged at its purge date", "vault", v.Name)
 	s.hint(v.Name)
 	return nil
@@ -123,7 +125,6 @@ func (s *Service) purgeDueObjects(ctx context.Context, v *Vault, sh shelf) error
 			return fmt.Errorf("purge %s of vault %s: %w", sh.area, v.Name, err)
 		}
 		s.keys.drop(objectPath(v, name) + "/")
-		s.scrub(ctx)
 		s.Log.InfoContext(ctx, "purged at its purge date", "vault", v.Name, sh.noun, name)
 	}
 	return nil
@@ -164,10 +165,12 @@ func (s *Service) act(ctx context.Context, v *Vault, f found[KeyVersion]) error 
 	now := s.now()
 	if at, ok := f.Object.Rotation.notifyAt(&f.Version); ok && !now.Before(at) {
 		s.Log.InfoContext(ctx, "key is near its expiry", "vault", v.Name, "key", f.Object.Name, "key_version", f.Version.ID)
-		if _, err := updateVersion(ctx, s, shelfOf(areaKeys), v, f.Object.Name, f.Version.ID, func(kv *KeyVersion) error {
+		_, err := updateVersion(ctx, s, shelfOf(areaKeys), v, f.Object.Name, f.Version.ID, func(kv *KeyVersion) error {
 			kv.Notified = &now
 			return nil
-		}); err != nil {
+		})
+		s.recorded(ctx, "keys/nearExpiry", objectScope(v, areaKeys, f.Object.Name), sweeper(), &err)
+		if err != nil {
 			return err
 		}
 	}

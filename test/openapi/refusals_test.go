@@ -30,9 +30,9 @@ func refusals() []refusal {
 	)
 	return []refusal{
 		{data, "GetCertificateContacts Certificates_GetCertificateContacts", "ContactsNotFound", "none can be set; azurerm asks, and takes this for none"},
-		{data, "*Certificate *Certificates *Certificate?* Certificates_*Certificate*", "NotImplemented", "certificates are not built"},
-		{data, "*StorageAccount* *SasDefinition*", "NotImplemented", "managed storage accounts are retired, and not built"},
-		{data, "release Keys_Release", "NotImplemented", "no exportable keys"},
+		{data, "*Certificate *Certificates *Certificate?* Certificates_*Certificate*", "NotSupported", "certificates are not built"},
+		{data, "*StorageAccount* *SasDefinition*", "NotSupported", "managed storage accounts are retired, and not built"},
+		{data, "release Keys_Release", "NotSupported", "no exportable keys"},
 		{data, "GetRandomBytes Keys_GetRandomBytes", "BadParameter", "of managed HSMs only"},
 		{data, "RoleDefinitions_* RoleAssignments_*", "BadParameter", "local roles are of managed HSMs; vaults have those of Resource Manager"},
 		{vaults, "PrivateEndpointConnections_Get PrivateEndpointConnections_Put PrivateEndpointConnections_Delete PrivateLinkResources_* Vaults_PrivateLinkResources*", "NotSupported", "no private networks"},
