@@ -14,6 +14,7 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/memstore"
+	"github.com/kustos-io/kustos/test/golden"
 )
 
 const (
@@ -127,7 +128,7 @@ func TestRoleMatrix(t *testing.T) {
 			out.WriteString("  " + list.name + ": " + strings.Join(granted, ", ") + "\n")
 		}
 	}
-	golden(t, "role_matrix.txt", out.String())
+	golden.Compare(t, "role_matrix.txt", out.String())
 }
 
 func TestInheritance(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 func TestGraphGolden(t *testing.T) {
 	t.Parallel()
-	golden(t, "graph.golden", []*azerr.Error{
+	compare(t, "graph.golden", []*azerr.Error{
 		azerr.GraphInvalidAuthenticationToken("Access token is empty."),
 		azerr.GraphRequestDenied(),
 		azerr.GraphResourceNotFound("id"),
@@ -29,7 +29,7 @@ func TestGraphGolden(t *testing.T) {
 func TestAuthorizationGolden(t *testing.T) {
 	t.Parallel()
 	const id = "6f0c2b8e-0000-4000-8000-000000000001"
-	golden(t, "authorization.golden", []*azerr.Error{
+	compare(t, "authorization.golden", []*azerr.Error{
 		azerr.RoleDefinitionDoesNotExist(id, 400),
 		azerr.PrincipalNotFound(id, id),
 		azerr.UnmatchedPrincipalType(id, "ServicePrincipal", "User"),

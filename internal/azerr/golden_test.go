@@ -2,24 +2,18 @@ package azerr_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/test/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares status, headers and body of every error with a file.
-func golden(t *testing.T, file string, errs []*azerr.Error) {
+// compare compares status, headers and body of every error with a file.
+func compare(t *testing.T, file string, errs []*azerr.Error) {
 	t.Helper()
 	var b strings.Builder
 	for _, e := range errs {
@@ -33,19 +27,7 @@ func golden(t *testing.T, file string, errs []*azerr.Error) {
 		}
 		fmt.Fprintf(&b, "%s\n\n", body)
 	}
-	path := filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("%s (-want +got)\n%s", path, diff)
-	}
+	golden.Compare(t, file, b.String())
 }
 
 func TestARMGolden(t *testing.T) {
@@ -55,7 +37,7 @@ func TestARMGolden(t *testing.T) {
 		tenant = "72f988bf-0000-4000-8000-2d7cd011db47"
 		group  = "/subscriptions/" + sub + "/resourceGroups/g"
 	)
-	golden(t, "arm.golden", []*azerr.Error{
+	compare(t, "arm.golden", []*azerr.Error{
 		azerr.MissingAPIVersionParameter(),
 		azerr.InvalidAPIVersionParameter("x", []string{"2022-09-01", "2022-06-01"}),
 		azerr.NoRegisteredProviderFound("westeurope", "2001-01-01", "clusters", []string{"2023-08-15", "2019-01-21"}, []string{"West Europe", "East US"}),
@@ -120,7 +102,7 @@ func TestDeploymentGolden(t *testing.T) {
 	t.Parallel()
 	const id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Resources/deployments/d"
 	inner := azerr.InvalidKeyVaultProperties()
-	golden(t, "deployment.golden", []*azerr.Error{
+	compare(t, "deployment.golden", []*azerr.Error{
 		azerr.InvalidTemplate("The template is empty", 0, 0, ""),
 		azerr.InvalidTemplate("The value is missing", 1, 266, "properties.template.parameters.p"),
 		azerr.InvalidTemplateExpression("c", "The template function 'x' is not valid.", 3, 9, "properties.template.resources[0]"),
@@ -151,7 +133,7 @@ func TestDeploymentGolden(t *testing.T) {
 func TestManagementGolden(t *testing.T) {
 	t.Parallel()
 	const sub = "0b1f6471-1bf0-4dda-aec3-111122223333"
-	golden(t, "management.golden", []*azerr.Error{
+	compare(t, "management.golden", []*azerr.Error{
 		azerr.ManagementGroupNotFound("g"),
 		azerr.InvalidManagementGroupName("g."),
 		azerr.ManagementGroupNotEmpty("g"),

@@ -12,7 +12,7 @@ func TestVaultGolden(t *testing.T) {
 		caller    = "appid=a;oid=o;iss=https://sts.windows.net/t/"
 		challenge = `Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"`
 	)
-	golden(t, "vault.golden", []*azerr.Error{
+	compare(t, "vault.golden", []*azerr.Error{
 		azerr.VaultBadRequest("No."),
 		azerr.VaultInvalidValue("tenantId"),
 		azerr.VaultMissingProperty("accessPolicies"),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/authz"
+	"github.com/kustos-io/kustos/test/golden"
 )
 
 // openGraph is a directory whose first principal is its administrator.
@@ -278,7 +279,7 @@ func TestGraphRefusals(t *testing.T) {
 			t.Errorf("a log or a refusal holds %q", secret)
 		}
 	}
-	golden(t, "graph_refusals.txt", out.String())
+	golden.Compare(t, "graph_refusals.txt", out.String())
 	if status, _, _ := f.do(t, f.LoginHandler(), post("/"+f.TenantID()+"/oauth2/v2.0/token", f.form())); status != 200 {
 		t.Error("the refusals have locked the first principal out")
 	}
@@ -388,5 +389,5 @@ func TestGraphEntities(t *testing.T) {
 		}
 		out.WriteString(f.masked("GET "+path+"\n"+string(data)) + "\n")
 	}
-	golden(t, "graph_entities.txt", strings.ReplaceAll(out.String(), f.boot.ClientSecret.Reveal()[:3], "{hint}"))
+	golden.Compare(t, "graph_entities.txt", strings.ReplaceAll(out.String(), f.boot.ClientSecret.Reveal()[:3], "{hint}"))
 }

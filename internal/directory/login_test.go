@@ -2,39 +2,18 @@ package directory
 
 import (
 	"encoding/json"
-	"flag"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with testdata/name, or rewrites it with -update.
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("%s (-want +got)\n%s", name, diff)
-	}
-}
 
 // masked replaces what differs from run to run by names.
 func (f *fixture) masked(text string) string {
@@ -221,7 +200,7 @@ func TestSignInRefusals(t *testing.T) {
 		}
 		out.WriteString(tc.name + "\n  " + http.StatusText(status) + " " + f.masked(text) + "\n")
 	}
-	golden(t, "signin_refusals.txt", out.String())
+	golden.Compare(t, "signin_refusals.txt", out.String())
 	for _, secret := range []string{f.boot.ClientSecret.Reveal(), identity.Secret.Reveal(), "client_secret", "wrong"} {
 		if strings.Contains(f.log.String(), secret) {
 			t.Errorf("the log holds %q", secret)
@@ -271,7 +250,7 @@ func TestSignInDocuments(t *testing.T) {
 		}
 		out.WriteString(f.masked("GET "+path+"\n"+string(data)) + "\n")
 	}
-	golden(t, "signin_documents.txt", out.String())
+	golden.Compare(t, "signin_documents.txt", out.String())
 }
 
 func TestPublishedKeysVerifyTokens(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,9 +20,8 @@ import (
 	"github.com/kustos-io/kustos/internal/inspect"
 	"github.com/kustos-io/kustos/internal/store/sqlstore"
 	"github.com/kustos-io/kustos/internal/wal"
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden file")
 
 const (
 	extentID   = "11111111-2222-4333-8444-555555555555"
@@ -103,19 +101,7 @@ func TestTextOfADirectory(t *testing.T) {
 		}
 		return "GUID"
 	})
-	golden := filepath.Join("testdata", "directory.txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	golden.Compare(t, "directory.txt", text)
 }
 
 // TestNothingInClear: neither form prints data, the seal's key or a secret of

@@ -2,9 +2,6 @@ package kql_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,9 +11,8 @@ import (
 
 	"github.com/kustos-io/kustos/internal/kql"
 	"github.com/kustos-io/kustos/internal/kql/types"
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func env() kql.Env {
 	t := &kql.Table{Ref: "ref-T", Columns: []kql.Column{
@@ -66,19 +62,7 @@ func TestGoldenSQL(t *testing.T) {
 				b.WriteString("table " + u.Placeholder + " " + u.Ref + "\n")
 			}
 		}
-		path := filepath.Join("testdata", name+".golden")
-		if *update {
-			if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), b.String()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
+		golden.Compare(t, name+".golden", b.String())
 	}
 }
 

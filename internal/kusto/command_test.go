@@ -100,7 +100,7 @@ func TestShowAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "show-"+name+".txt", newWorld(t).command(text))
+			answers(t, "show-"+name+".txt", newWorld(t).command(text))
 		})
 	}
 }

@@ -5,41 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/test/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files")
-
-// golden compares an answer, status line first, with testdata/golden/name.
-func golden(t *testing.T, name string, rec *httptest.ResponseRecorder) {
+// answers compares an answer, status line first, with testdata/golden/name.
+func answers(t *testing.T, name string, rec *httptest.ResponseRecorder) {
 	t.Helper()
-	got := stable(append([]byte(rec.Result().Status+"\n"), rec.Body.Bytes()...))
-	path := filepath.Join("testdata", "golden", name)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+	golden.Compare(t, filepath.Join("golden", name), string(stable(append([]byte(rec.Result().Status+"\n"), rec.Body.Bytes()...))))
 }
 
 // goOptions are what the Go SDK always sends.
@@ -114,7 +93,7 @@ func TestAnswers(t *testing.T) {
 			if strings.Contains(tc.options, "newlines") {
 				oneFrameALine(t, rec.Body.Bytes())
 			}
-			golden(t, tc.name+".txt", rec)
+			answers(t, tc.name+".txt", rec)
 			for _, r := range given {
 				if !r.closed {
 					t.Error("rows were not closed")
@@ -167,7 +146,7 @@ func TestErrorEnvelopes(t *testing.T) {
 			w := newWorld(t)
 			w.rt.query = func(context.Context, cluster.Query) (engine.Rows, error) { return nil, tc.err }
 			rec := w.post("/v2/rest/query", "T", "")
-			golden(t, "error-"+tc.name+".txt", rec)
+			answers(t, "error-"+tc.name+".txt", rec)
 			if bytes.Contains(rec.Body.Bytes(), []byte("secret detail")) {
 				t.Error("an internal cause reached the client")
 			}
@@ -182,7 +161,7 @@ func TestErrorEnvelopes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "error-"+name+".txt", newWorld(t).post("/v2/rest/query", text, ""))
+			answers(t, "error-"+name+".txt", newWorld(t).post("/v2/rest/query", text, ""))
 		})
 	}
 }

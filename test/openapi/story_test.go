@@ -1,7 +1,6 @@
 package openapi_test
 
 import (
-	"flag"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,14 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/kustos-io/kustos/internal/client"
 	"github.com/kustos-io/kustos/internal/ids"
+	"github.com/kustos-io/kustos/test/golden"
 	"github.com/kustos-io/kustos/test/harness"
 )
-
-var update = flag.Bool("update", false, "rewrite the list of operations that are validated")
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -151,20 +147,7 @@ func TestAnswers(t *testing.T) {
 	for name := range r.unknown {
 		t.Logf("in no document: %s", name)
 	}
-	path := filepath.Join("testdata", "validated.txt")
-	got := strings.Join(lines, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("operations that are validated (-want +got)\n%s", diff)
-	}
+	golden.Compare(t, "validated.txt", strings.Join(lines, "\n")+"\n")
 }
 
 func (r *recorder) sub() string { return "/subscriptions/" + r.c.Conn.SubscriptionID }

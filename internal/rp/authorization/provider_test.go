@@ -3,17 +3,12 @@ package authorization_test
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/authz"
@@ -22,9 +17,8 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/rp/authorization"
 	"github.com/kustos-io/kustos/internal/store/memstore"
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 const (
 	tenant = "6f0c2b8e-0000-4000-8000-0000000000ff"
@@ -114,23 +108,6 @@ func assignment(role, principal string, more ...string) string {
 	return fmt.Sprintf(`{"properties":{"roleDefinitionId":"%s/providers/Microsoft.Authorization/roleDefinitions/%s","principalId":"%s"%s}}`, sub, role, principal, extra)
 }
 
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("%s (-want +got)\n%s", name, diff)
-	}
-}
-
 func TestStory(t *testing.T) {
 	t.Parallel()
 	f := open()
@@ -159,7 +136,7 @@ func TestStory(t *testing.T) {
 	step(200, "DELETE", at(vault, name1), newest, "")
 	step(204, "DELETE", at(vault, name1), newest, "")
 	step(404, "GET", at(vault, name1), newest, "")
-	golden(t, "assignments.txt", out.String())
+	golden.Compare(t, "assignments.txt", out.String())
 }
 
 func TestAssignmentRefusals(t *testing.T) {
@@ -201,7 +178,7 @@ func TestAssignmentRefusals(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "filter %s\n  %d %s\n", filter, status, text)
 	}
-	golden(t, "assignment_refusals.txt", out.String())
+	golden.Compare(t, "assignment_refusals.txt", out.String())
 	all, err := f.engine.List(t.Context(), authz.Filter{Scope: "/"})
 	if err != nil || len(all) != 1 {
 		t.Errorf("refusals left %d assignments, %v", len(all), err)
@@ -261,7 +238,7 @@ func TestDefinitions(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s %s\n%d %s\n\n", tc.method, tc.path, status, text)
 	}
-	golden(t, "definitions.txt", out.String())
+	golden.Compare(t, "definitions.txt", out.String())
 	_, text := f.call(t, "GET", path(sub, "?$filter=atScopeAndBelow()"), "2022-04-01", "")
 	if got := strings.Count(text, `"BuiltInRole"`); got != len(authz.Roles()) {
 		t.Errorf("%d of %d roles listed", got, len(authz.Roles()))

@@ -1,14 +1,10 @@
 package keyvault_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"log/slog"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +18,8 @@ import (
 	"github.com/kustos-io/kustos/internal/rp/keyvault"
 	"github.com/kustos-io/kustos/internal/store/memstore"
 	"github.com/kustos-io/kustos/internal/vault"
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 const (
 	sub    = "0b1f6471-1bf0-4dda-aec3-111122223333"
@@ -119,19 +114,7 @@ func (f *fixture) golden(file string, v any) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	path := filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
-			f.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if diff := cmp.Diff(string(bytes.TrimSpace(want)), string(data)); diff != "" {
-		f.Errorf("%s (-want +got)\n%s", path, diff)
-	}
+	golden.Compare(f, file, string(data)+"\n")
 }
 
 // props is a vault body with more properties.

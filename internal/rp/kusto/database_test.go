@@ -12,6 +12,7 @@ import (
 	"github.com/kustos-io/kustos/internal/arm/operations"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/cluster"
+	"github.com/kustos-io/kustos/test/golden"
 )
 
 func databasePath(c, name string) string { return clusterPath(c) + "/databases/" + name }
@@ -41,8 +42,8 @@ func TestDatabaseLife(t *testing.T) {
 		t.Errorf("create: %d %s", a.Status, a.text)
 	}
 	g := w.do("GET", strings.ReplaceAll(path, " ", "%20"), v20230815, "")
-	golden(t, filepath.Join("database", v20230815+".json"), indent(t, g.text))
-	golden(t, filepath.Join("database", v20190907+".json"), indent(t, w.do("GET", databasePath("demo1", "my%20db"), v20190907, "").text))
+	golden.Compare(t, filepath.Join("database", v20230815+".json"), indent(t, g.text))
+	golden.Compare(t, filepath.Join("database", v20190907+".json"), indent(t, w.do("GET", databasePath("demo1", "my%20db"), v20190907, "").text))
 	if diff := cmp.Diff([]string{"database My DB Admin 11111111-0000-0000-0000-000000000001 11111111-0000-0000-0000-000000000002"}, w.grantsOf("demo1")); diff != "" {
 		t.Errorf("the caller is admin (-want +got)\n%s", diff)
 	}
@@ -210,9 +211,9 @@ func TestAssignments(t *testing.T) {
 	if a.err != nil || a.Status != http.StatusCreated || dig(a.json, "properties.provisioningState") != "Succeeded" {
 		t.Fatalf("%v %s", a.err, a.text)
 	}
-	golden(t, "assignment/cluster.json", indent(t, a.text))
+	golden.Compare(t, "assignment/cluster.json", indent(t, a.text))
 	a = w.do("PUT", onDatabase+"her", v20191109, body("33333333-0000-0000-0000-000000000001", "app", "viewer"))
-	golden(t, "assignment/database-2019.json", indent(t, a.text))
+	golden.Compare(t, "assignment/database-2019.json", indent(t, a.text))
 	w.do("PUT", onDatabase+"team", v20230815, `{"properties":{"principalId":"team@example.test","principalType":"Group","role":"Ingestor"}}`)
 	want := []string{
 		"cluster  AllDatabasesAdmin " + knownObject + " " + knownApp,
@@ -277,7 +278,7 @@ func TestPrincipalActions(t *testing.T) {
 	if a.err != nil {
 		t.Fatal(a.err)
 	}
-	golden(t, "principals.json", indent(t, a.text))
+	golden.Compare(t, "principals.json", indent(t, a.text))
 	if b := w.do("POST", path+"/listPrincipals", v20190907, ""); b.text != a.text {
 		t.Errorf("list: %s", b.text)
 	}

@@ -1,37 +1,14 @@
 package kusto
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kustos-io/kustos/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with testdata/name, or rewrites it with -update.
-func golden(t *testing.T, name string, text []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(text)); diff != "" {
-		t.Errorf("%s (-want +got)\n%s", name, diff)
-	}
-}
 
 func TestShapes(t *testing.T) {
 	t.Parallel()
@@ -44,7 +21,7 @@ func TestShapes(t *testing.T) {
 	w.grant("demo1", "vault1", "key1", "v1")
 	w.must("PATCH", clusterPath("demo1"), v20230815, `{"properties":{"keyVaultProperties":{"keyVaultUri":"`+testVault+`","keyName":"key1","keyVersion":"v1"}}}`)
 	for _, version := range versions() {
-		golden(t, filepath.Join("cluster", version+".json"), indent(t, w.do("GET", clusterPath("demo1"), version, "").text))
+		golden.Compare(t, filepath.Join("cluster", version+".json"), indent(t, w.do("GET", clusterPath("demo1"), version, "").text))
 	}
 }
 
@@ -61,7 +38,7 @@ func TestOperationResult(t *testing.T) {
 	path := strings.TrimPrefix(u, "https://management.azure.com")
 	mask := func(a answer) string { return strings.ReplaceAll(a.text, a.json["name"].(string), "{operation}") }
 	running := w.do("GET", path, v20220201, "")
-	golden(t, "operation/running.json", indent(t, mask(running)))
+	golden.Compare(t, "operation/running.json", indent(t, mask(running)))
 	if l := w.do("GET", path+"&operationResultResponseType=Location", v20220201, ""); l.Status != 202 || l.text != "" || l.Header.Get("Location") == "" {
 		t.Errorf("Location while running: %d %q %v", l.Status, l.text, l.Header)
 	}
@@ -69,8 +46,8 @@ func TestOperationResult(t *testing.T) {
 	if _, err := w.ops.Wait(t.Context(), a.OperationID); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "operation/succeeded.json", indent(t, mask(w.do("GET", path, v20220201, ""))))
-	golden(t, "operation/succeeded-2021.json", indent(t, mask(w.do("GET", strings.Replace(path, "operationResults", "operationresults", 1), v20210827, ""))))
+	golden.Compare(t, "operation/succeeded.json", indent(t, mask(w.do("GET", path, v20220201, ""))))
+	golden.Compare(t, "operation/succeeded-2021.json", indent(t, mask(w.do("GET", strings.Replace(path, "operationResults", "operationresults", 1), v20210827, ""))))
 
 	// the last answer of the Location URL: the resource for PATCH, nothing for an action
 	last := func(method, path, body string) answer {
@@ -93,12 +70,12 @@ func TestSKULists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.cluster("demo1")
-	golden(t, "skus/cluster.json", indent(t, w.do("GET", clusterPath("demo1")+"/skus", v20230815, "").text))
-	golden(t, "skus/location.json", indent(t, w.do("GET", testSub+"/providers/Microsoft.Kusto/locations/westus2/skus", v20230815, "").text))
+	golden.Compare(t, "skus/cluster.json", indent(t, w.do("GET", clusterPath("demo1")+"/skus", v20230815, "").text))
+	golden.Compare(t, "skus/location.json", indent(t, w.do("GET", testSub+"/providers/Microsoft.Kusto/locations/westus2/skus", v20230815, "").text))
 	if n := len(w.do("GET", testSub+"/providers/Microsoft.Kusto/skus", v20190121, "").json["value"].([]any)); n != len(skuNames()) {
 		t.Errorf("%d sizes", n)
 	}
-	golden(t, "operations.json", indent(t, w.do("GET", "/providers/Microsoft.Kusto/operations", v20230815, "").text))
+	golden.Compare(t, "operations.json", indent(t, w.do("GET", "/providers/Microsoft.Kusto/operations", v20230815, "").text))
 }
 
 func TestLists(t *testing.T) {

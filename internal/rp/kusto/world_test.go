@@ -210,14 +210,14 @@ func dig(v map[string]any, path string) any {
 	return at
 }
 
-func indent(t *testing.T, text string) []byte {
+func indent(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := json.Indent(&b, []byte(text), "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	b.WriteByte('\n')
-	return b.Bytes()
+	return b.String()
 }
 
 // fakeIdentities keeps identities in the test's store, so that they live and die with the transaction.
