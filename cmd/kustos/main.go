@@ -12,6 +12,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/cli"
 	"github.com/kustos-io/kustos/internal/client"
+	"github.com/kustos-io/kustos/internal/connection"
 	"github.com/kustos-io/kustos/internal/drill"
 	"github.com/kustos-io/kustos/internal/engine/duckdb"
 	"github.com/kustos-io/kustos/internal/inspect"
@@ -25,7 +26,7 @@ func main() {
 		Up: server.Start, Engine: duckdb.Main, Inspect: inspect.Print, InspectVerify: server.InspectVerify, Tour: tour.Run, Drill: drill.Run,
 		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
 		Fsck: server.Fsck, Backup: server.Backup, Restore: server.Restore,
-		Manager: func(c cli.Connection) (cli.Manager, error) { return client.New(c) },
+		Manager: func(c connection.File) (cli.Manager, error) { return client.New(c) },
 		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
 	}).ExecuteContext(ctx)
 	stop()

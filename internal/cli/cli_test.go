@@ -11,17 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
-func connection(t *testing.T) string {
+func written(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
-	data, err := json.Marshal(cli.Connection{Proxy: "http://127.0.0.1:1", CAFile: "/d/ca.pem", TenantID: "t", SubscriptionID: "s", ClientID: "c", ClientSecret: "it's secret", InstanceID: "i"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "connection.json"), data, 0o600); err != nil {
+	c := connection.File{Proxy: "http://127.0.0.1:1", CAFile: "/d/ca.pem", TenantID: "t", SubscriptionID: "s", ClientID: "c", ClientSecret: "it's secret", InstanceID: "i"}
+	if err := c.Write(dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -39,7 +37,7 @@ func execute(t *testing.T, args ...string) (string, error) {
 }
 
 func TestEnv(t *testing.T) {
-	dir := connection(t)
+	dir := written(t)
 	shell, err := execute(t, "env", "--data", dir)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +78,7 @@ func TestEnvWithoutServer(t *testing.T) {
 }
 
 func TestRunSetsTheChildOnly(t *testing.T) {
-	dir := connection(t)
+	dir := written(t)
 	out := filepath.Join(dir, "out")
 	t.Setenv("ALL_PROXY", "http://elsewhere")
 	if _, err := execute(t, "run", "--data", dir, "--", "sh", "-c", `printf '%s|%s|%s' "$HTTPS_PROXY" "$AZURE_CLIENT_SECRET" "$ALL_PROXY" > "$0"`, out); err != nil {
@@ -99,7 +97,7 @@ func TestRunSetsTheChildOnly(t *testing.T) {
 }
 
 func TestRunPassesTheExitStatus(t *testing.T) {
-	dir := connection(t)
+	dir := written(t)
 	_, err := execute(t, "run", "--data", dir, "--", "sh", "-c", "exit 7")
 	exit, ok := err.(*cli.ExitError)
 	if !ok || exit.Code != 7 {

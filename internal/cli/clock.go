@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // controlTimeout bounds one call of the control API.
@@ -18,7 +20,7 @@ const controlTimeout = time.Minute
 
 // Control calls the control API of the server that wrote c and returns the
 // answer's body. A refusal is an error with the server's sentence.
-func Control(ctx context.Context, c Connection, method, path string, body any) ([]byte, error) {
+func Control(ctx context.Context, c connection.File, method, path string, body any) ([]byte, error) {
 	if c.Control == "" {
 		return nil, errors.New("this server has no control API; start it with --control 127.0.0.1:0")
 	}
@@ -58,11 +60,7 @@ func Control(ctx context.Context, c Connection, method, path string, body any) (
 
 func newClock() *cobra.Command {
 	ask := func(cmd *cobra.Command, method, path string, body any) error {
-		dir, err := dataDir(cmd)
-		if err != nil {
-			return err
-		}
-		c, err := ReadConnection(dir)
+		_, c, err := running(cmd)
 		if err != nil {
 			return err
 		}

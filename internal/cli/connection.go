@@ -1,44 +1,25 @@
 package cli
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
-// Connection is DIR/connection.json as a client reads it.
-type Connection struct {
-	Proxy          string `json:"proxy"`
-	CAFile         string `json:"caFile"`
-	Direct         string `json:"direct"`
-	TenantID       string `json:"tenantId"`
-	SubscriptionID string `json:"subscriptionId"`
-	ClientID       string `json:"clientId"`
-	ClientSecret   string `json:"clientSecret"`
-	SealFile       string `json:"sealFile"`
-	InstanceID     string `json:"instanceId"`
-	PID            int    `json:"pid"`
-	// Control and ControlToken are empty when the control API is off.
-	Control      string `json:"control"`
-	ControlToken string `json:"controlToken"`
+// running reads the connection file of the server of a command's data folder.
+func running(cmd *cobra.Command) (dir string, c connection.File, err error) {
+	if dir, err = dataDir(cmd); err != nil {
+		return "", connection.File{}, err
+	}
+	c, err = connection.Read(dir)
+	return dir, c, err
 }
 
-// ReadConnection reads the connection file of the server on dir.
-func ReadConnection(dir string) (Connection, error) {
-	path := filepath.Join(dir, "connection.json")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Connection{}, fmt.Errorf("no server has been started on %s: %s is missing; start one with 'kustos up'", dir, path)
+// runningEnv is running with the environment of its clients.
+func runningEnv(cmd *cobra.Command) (dir string, c connection.File, vars []variable, err error) {
+	if dir, c, err = running(cmd); err != nil {
+		return "", connection.File{}, nil, err
 	}
-	if err != nil {
-		return Connection{}, err
-	}
-	var c Connection
-	if err := json.Unmarshal(data, &c); err != nil {
-		return Connection{}, fmt.Errorf("%s is not a connection file: %w", path, err)
-	}
-	return c, nil
+	vars, err = clientEnv(c)
+	return dir, c, vars, err
 }

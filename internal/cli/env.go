@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // variable is one environment variable a client needs.
@@ -16,7 +18,7 @@ type variable struct{ Name, Value string }
 
 // clientEnv is what points an unmodified Azure client at the server: proxy,
 // trust and a private Azure profile. It holds no secret.
-func clientEnv(c Connection) ([]variable, error) {
+func clientEnv(c connection.File) ([]variable, error) {
 	profile, err := azureConfigDir(c.InstanceID)
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func clientEnv(c Connection) ([]variable, error) {
 
 // secretEnv are the variables that `kustos run` sets for its child and that
 // `kustos env` prints only when asked.
-func secretEnv(c Connection) []variable {
+func secretEnv(c connection.File) []variable {
 	return []variable{{"AZURE_CLIENT_SECRET", c.ClientSecret}, {"ARM_CLIENT_SECRET", c.ClientSecret}}
 }
 
@@ -68,15 +70,7 @@ func newEnv() *cobra.Command {
 			"  eval \"$(kustos env)\"\n\nPrefer 'kustos run -- COMMAND', which sets it for that command only.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := dataDir(cmd)
-			if err != nil {
-				return err
-			}
-			c, err := ReadConnection(dir)
-			if err != nil {
-				return err
-			}
-			vars, err := clientEnv(c)
+			_, c, vars, err := runningEnv(cmd)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/config"
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // Deps are the parts that main hands in.
@@ -36,7 +37,7 @@ type Deps struct {
 	Backup  func(ctx context.Context, dir, to string, out io.Writer) error
 	Restore func(ctx context.Context, from, dir string, out io.Writer) error
 	// Manager makes a client of the server that wrote a connection file.
-	Manager func(c Connection) (Manager, error)
+	Manager func(c connection.File) (Manager, error)
 	// Version is what `kustos version` prints.
 	Version Version
 }

@@ -31,15 +31,7 @@ func newRun() *cobra.Command {
 			"  kustos run --as /subscriptions/…/userAssignedIdentities/NAME -- az login --identity",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := dataDir(cmd)
-			if err != nil {
-				return err
-			}
-			c, err := ReadConnection(dir)
-			if err != nil {
-				return err
-			}
-			vars, err := clientEnv(c)
+			dir, c, vars, err := runningEnv(cmd)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // Manager calls Resource Manager of a running server as its first principal.
@@ -25,14 +27,10 @@ const (
 )
 
 // manage connects a command to the server of its data folder.
-func manage(deps Deps, cmd *cobra.Command) (Manager, Connection, error) {
-	dir, err := dataDir(cmd)
+func manage(deps Deps, cmd *cobra.Command) (Manager, connection.File, error) {
+	_, c, err := running(cmd)
 	if err != nil {
-		return nil, Connection{}, err
-	}
-	c, err := ReadConnection(dir)
-	if err != nil {
-		return nil, Connection{}, err
+		return nil, connection.File{}, err
 	}
 	m, err := deps.Manager(c)
 	return m, c, err

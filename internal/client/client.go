@@ -17,14 +17,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // Client speaks the public APIs as one service principal: tokens by client
 // secret, everything through the proxy, trusting the instance's CA alone. It is
 // safe for concurrent use.
 type Client struct {
-	Conn   cli.Connection
+	Conn   connection.File
 	http   *http.Client
 	mu     sync.Mutex
 	tokens map[string]string // by audience
@@ -45,7 +45,7 @@ const (
 )
 
 // New makes a client of the server that wrote conn.
-func New(conn cli.Connection) (*Client, error) {
+func New(conn connection.File) (*Client, error) {
 	ca, err := os.ReadFile(conn.CAFile)
 	if err != nil {
 		return nil, err

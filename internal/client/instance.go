@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kustos-io/kustos/internal/cli"
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
 // Instance is a server that this process starts and stops, on a folder of its
@@ -90,10 +90,10 @@ func (i *Instance) launch(ctx context.Context, how *syscall.SysProcAttr) error {
 
 // Ready waits for the connection file.
 func (i *Instance) Ready(ctx context.Context) (*Client, error) {
-	var conn cli.Connection
+	var conn connection.File
 	err := i.await(ctx, func() (ok bool) {
 		var err error
-		conn, err = cli.ReadConnection(i.DataDir())
+		conn, err = connection.Read(i.DataDir())
 		return err == nil
 	})
 	if err != nil {

@@ -38,7 +38,7 @@ func (p *parts) writeConnection() error {
 	c := connectionOf(p.in, p.server, p.bootstrap, os.Getpid())
 	c.Control, c.ControlToken = p.control.url(), p.control.bearer()
 	c.Clusters = p.server.Clusters()
-	return writeConnection(p.in.dir, c)
+	return c.Write(p.in.dir)
 }
 
 func hostOf(uri string) string {

@@ -8,37 +8,30 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/kustos-io/kustos/internal/connection"
 )
 
-// ClusterEndpoint is the loopback listener of one running cluster. Kusto SDKs
-// trust https://localhost:PORT without any configuration.
-type ClusterEndpoint struct {
-	Name string `json:"name"` // cluster name
-	Host string `json:"host"` // {cluster}.{region}.kusto.windows.net
-	URL  string `json:"url"`  // https://localhost:PORT
-	Port int    `json:"port"`
-}
-
 type clusterListener struct {
-	ClusterEndpoint
+	connection.Cluster
 	server *http.Server
 }
 
 // OpenCluster opens the loopback listener, on 127.0.0.1 and ::1, of a cluster
 // whose data plane host is host. Requests are served as if they had been sent to that host. A
 // cluster that has a listener keeps it.
-func (s *Server) OpenCluster(name, host string) (ClusterEndpoint, error) {
+func (s *Server) OpenCluster(name, host string) (connection.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.clusters[host]; ok {
-		return c.ClusterEndpoint, nil
+		return c.Cluster, nil
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return ClusterEndpoint{}, fmt.Errorf("listen for cluster %s: %w", name, err)
+		return connection.Cluster{}, fmt.Errorf("listen for cluster %s: %w", name, err)
 	}
 	port := l.Addr().(*net.TCPAddr).Port
-	c := &clusterListener{ClusterEndpoint: ClusterEndpoint{Name: name, Host: host, URL: fmt.Sprintf("https://localhost:%d", port), Port: port}}
+	c := &clusterListener{Cluster: connection.Cluster{Name: name, Host: host, URL: fmt.Sprintf("https://localhost:%d", port), Port: port}}
 	c.server = s.httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Host = host // the data plane knows clusters by their Azure host name
 		collapse(r.URL)
@@ -58,7 +51,7 @@ func (s *Server) OpenCluster(name, host string) (ClusterEndpoint, error) {
 			s.log.Debug("cluster listener ended", "cluster", name, "error", err)
 		}()
 	}
-	return c.ClusterEndpoint, nil
+	return c.Cluster, nil
 }
 
 // CloseCluster closes a cluster's loopback listener; running requests are cut.
@@ -73,14 +66,14 @@ func (s *Server) CloseCluster(host string) {
 }
 
 // Clusters lists the open loopback listeners by name.
-func (s *Server) Clusters() []ClusterEndpoint {
+func (s *Server) Clusters() []connection.Cluster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []ClusterEndpoint{}
+	out := []connection.Cluster{}
 	for _, c := range s.clusters {
-		out = append(out, c.ClusterEndpoint)
+		out = append(out, c.Cluster)
 	}
-	slices.SortFunc(out, func(a, b ClusterEndpoint) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b connection.Cluster) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -24,10 +24,9 @@ import (
 
 // Names of files in the data folder.
 const (
-	lockName       = "lock"
-	stateName      = "state.db"
-	caName         = "ca.pem"
-	connectionName = "connection.json"
+	lockName  = "lock"
+	stateName = "state.db"
+	caName    = "ca.pem"
 )
 
 // instance is an opened data folder: locked against a second server, its

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/cli"
 	"github.com/kustos-io/kustos/internal/client"
+	"github.com/kustos-io/kustos/internal/connection"
 	"github.com/kustos-io/kustos/internal/faults"
 	"github.com/kustos-io/kustos/test/harness"
 )
@@ -188,7 +189,7 @@ func graph(ts *testscript.TestScript, neg bool, args []string) {
 // signin [CLIENT SECRET]: goes on as another principal, or as the first one.
 func signin(ts *testscript.TestScript, neg bool, args []string) {
 	s := state(ts)
-	conn, err := cli.ReadConnection(s.inst.DataDir())
+	conn, err := connection.Read(s.inst.DataDir())
 	ts.Check(err)
 	if len(args) == 2 {
 		conn.ClientID, conn.ClientSecret = args[0], args[1]
