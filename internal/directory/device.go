@@ -55,13 +55,8 @@ func (d *Directory) deviceCode(w http.ResponseWriter, r *http.Request, tenant st
 		return err
 	}
 	err = d.store.View(r.Context(), func(tx store.Tx) error {
-		if f.client, err = d.clientOf(tx, form); err != nil {
-			return err
-		}
-		if err := f.client.proved(); err != nil {
-			return err
-		}
-		return d.admitAudience(tx, f.scope.resource)
+		f.client, err = d.clientFor(tx, form, f.scope.resource)
+		return err
 	})
 	if err == nil {
 		err = d.remember(r.Context(), f.client.assertion)

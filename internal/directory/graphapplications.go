@@ -80,17 +80,25 @@ func (d *Directory) listApplications(c graphCall) (graphAnswer, error) {
 	return list(c.URL.Query(), "applications", "application", all, func(a application) any { return a.graph() })
 }
 
-func (d *Directory) getApplication(c graphCall) (graphAnswer, error) {
+// readApplication reads the application a call names, for who may see it.
+func (d *Directory) readApplication(c graphCall) (a application, err error) {
 	if err := d.permit(c.Context(), c.caller, "applications/standard/read"); err != nil {
-		return graphAnswer{}, err
+		return application{}, err
 	}
-	var a application
-	err := d.store.View(c.Context(), func(tx store.Tx) (err error) {
+	err = d.store.View(c.Context(), func(tx store.Tx) (err error) {
 		a, err = findApplication(tx, c)
 		return err
 	})
 	if err != nil {
-		return graphAnswer{}, fmt.Errorf("read application: %w", err)
+		return application{}, fmt.Errorf("read application: %w", err)
+	}
+	return a, nil
+}
+
+func (d *Directory) getApplication(c graphCall) (graphAnswer, error) {
+	a, err := d.readApplication(c)
+	if err != nil {
+		return graphAnswer{}, err
 	}
 	return one(c.URL.Query(), "applications", "application", a.graph())
 }

@@ -83,16 +83,9 @@ func (a application) federatedIndex(name string) (int, error) {
 }
 
 func (d *Directory) readFederated(c graphCall, name string, single bool) (graphAnswer, error) {
-	if err := d.permit(c.Context(), c.caller, "applications/standard/read"); err != nil {
-		return graphAnswer{}, err
-	}
-	var a application
-	err := d.store.View(c.Context(), func(tx store.Tx) (err error) {
-		a, err = findApplication(tx, c)
-		return err
-	})
+	a, err := d.readApplication(c)
 	if err != nil {
-		return graphAnswer{}, fmt.Errorf("read federated credentials: %w", err)
+		return graphAnswer{}, err
 	}
 	set := fmt.Sprintf("applications('%s')/federatedIdentityCredentials", a.ID)
 	if single {

@@ -159,12 +159,18 @@ func idsAnswer(found []string) graphAnswer {
 	return graphAnswer{http.StatusOK, idList{graphContext + "Collection(Edm.String)", found}}
 }
 
-func (d *Directory) getMemberGroups(c graphCall) (graphAnswer, error) {
+// memberAndBody reads the object that a call asks about, and its body.
+func (d *Directory) memberAndBody(c graphCall) (object, graphBody, error) {
 	o, err := d.member(c)
 	if err != nil {
-		return graphAnswer{}, err
+		return nil, nil, err
 	}
 	body, err := c.body()
+	return o, body, err
+}
+
+func (d *Directory) getMemberGroups(c graphCall) (graphAnswer, error) {
+	o, body, err := d.memberAndBody(c)
 	if err != nil {
 		return graphAnswer{}, err
 	}
@@ -176,11 +182,7 @@ func (d *Directory) getMemberGroups(c graphCall) (graphAnswer, error) {
 }
 
 func (d *Directory) checkMemberGroups(c graphCall) (graphAnswer, error) {
-	o, err := d.member(c)
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	body, err := c.body()
+	o, body, err := d.memberAndBody(c)
 	if err != nil {
 		return graphAnswer{}, err
 	}

@@ -198,6 +198,18 @@ func readUserChange(body graphBody) (userChange, error) {
 	return ch, nil
 }
 
+// permittedUserChange reads the body of a call by who has the right.
+func (d *Directory) permittedUserChange(c graphCall, action string) (userChange, error) {
+	if err := d.permit(c.Context(), c.caller, action); err != nil {
+		return userChange{}, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return userChange{}, err
+	}
+	return readUserChange(body)
+}
+
 // finishPassword is finish for a part whose values must not be looked at.
 func (b graphBody) finishPassword() error {
 	for name := range b {
@@ -219,14 +231,7 @@ func (ch userChange) apply(u *user) {
 }
 
 func (d *Directory) postUser(c graphCall) (graphAnswer, error) {
-	if err := d.permit(c.Context(), c.caller, "users/create"); err != nil {
-		return graphAnswer{}, err
-	}
-	body, err := c.body()
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	ch, err := readUserChange(body)
+	ch, err := d.permittedUserChange(c, "users/create")
 	if err != nil {
 		return graphAnswer{}, err
 	}
@@ -259,14 +264,7 @@ func graphUserError(err error) error {
 }
 
 func (d *Directory) patchUser(c graphCall) (graphAnswer, error) {
-	if err := d.permit(c.Context(), c.caller, "users/basic/update"); err != nil {
-		return graphAnswer{}, err
-	}
-	body, err := c.body()
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	ch, err := readUserChange(body)
+	ch, err := d.permittedUserChange(c, "users/basic/update")
 	if err != nil {
 		return graphAnswer{}, err
 	}
@@ -350,58 +348,5 @@ func (d *Directory) deleteUser(c graphCall) (graphAnswer, error) {
 		return graphAnswer{}, fmt.Errorf("delete user: %w", err)
 	}
 	d.log.InfoContext(c.Context(), "user deleted", "deleted", u.ObjectID, "principal", c.caller.ObjectID)
-	return graphAnswer{status: http.StatusNoContent}, nil
-}
-
-// revokeSessions ends every refresh token of a user.
-func (d *Directory) revokeSessions(c graphCall) (graphAnswer, error) {
-	if err := d.permitSelf(c, "users/invalidateAllRefreshTokens"); err != nil {
-		return graphAnswer{}, err
-	}
-	_, err := d.changeUser(c.Context(), c, func(_ store.Tx, u *user) error {
-		u.ValidFrom = d.now().UTC()
-		return nil
-	})
-	if err != nil {
-		return graphAnswer{}, fmt.Errorf("revoke sessions: %w", err)
-	}
-	return graphAnswer{http.StatusOK, struct {
-		Context string `json:"@odata.context"`
-		Value   bool   `json:"value"`
-	}{graphContext + "Edm.Boolean", true}}, nil
-}
-
-// changeOwnPassword serves /me/changePassword.
-func (d *Directory) changeOwnPassword(c graphCall) (graphAnswer, error) {
-	body, err := c.body()
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	var current, next string
-	if err := errors.Join(body.take("currentPassword", &current), body.take("newPassword", &next), body.finishPassword()); err != nil {
-		return graphAnswer{}, err
-	}
-	if _, err := d.checkPassword(c.Context(), c.caller.UPN, Secret(current)); err != nil {
-		var refused *signInError
-		if errors.As(err, &refused) {
-			return graphAnswer{}, azerr.GraphBadRequest("The specified password does not match the current password, or the account is locked.")
-		}
-		return graphAnswer{}, err
-	}
-	if err := checkPasswordRules(Secret(next)); err != nil {
-		return graphAnswer{}, azerr.GraphBadRequest(err.Error())
-	}
-	hash, err := d.hasher.newHash(c.Context(), Secret(next))
-	if err != nil {
-		return graphAnswer{}, err
-	}
-	_, err = d.changeUser(c.Context(), c, func(_ store.Tx, u *user) error {
-		u.Password, u.ValidFrom = hash, d.now().UTC()
-		return nil
-	})
-	if err != nil {
-		return graphAnswer{}, fmt.Errorf("change password: %w", err)
-	}
-	d.log.InfoContext(c.Context(), "password changed", "principal", c.caller.ObjectID)
 	return graphAnswer{status: http.StatusNoContent}, nil
 }

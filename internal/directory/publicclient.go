@@ -93,6 +93,19 @@ func (c signInClient) proved() error {
 	return errClientProofMissing()
 }
 
+// clientFor is clientOf for a grant in which nothing else binds the answer to
+// the client: it has proved itself, or is public, and the tenant has the resource.
+func (d *Directory) clientFor(tx store.Tx, form tokenForm, resource string) (signInClient, error) {
+	c, err := d.clientOf(tx, form)
+	if err != nil {
+		return signInClient{}, err
+	}
+	if err := c.proved(); err != nil {
+		return signInClient{}, err
+	}
+	return c, d.admitAudience(tx, resource)
+}
+
 // admitsRedirect reports whether a code may be sent to uri, and whether it is
 // a web application's, which must prove itself to redeem the code.
 func (c signInClient) admitsRedirect(uri string) (web, ok bool) {

@@ -152,13 +152,8 @@ func (d *Directory) passwordToken(w http.ResponseWriter, r *http.Request, form t
 		return err
 	}
 	err = d.store.View(r.Context(), func(tx store.Tx) error {
-		if s.client, err = d.clientOf(tx, form); err != nil {
-			return err
-		}
-		if err := s.client.proved(); err != nil {
-			return err
-		}
-		return d.admitAudience(tx, s.scope.resource)
+		s.client, err = d.clientFor(tx, form, s.scope.resource)
+		return err
 	})
 	if err != nil {
 		return err
