@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/ids"
@@ -43,7 +44,7 @@ func knownAudience(tx store.Tx, resource string) (bool, error) {
 		}
 	}
 	if host, ok := strings.CutPrefix(name, "https://"); ok {
-		return isClusterHost(host), nil
+		return isClusterHost(host) || isVaultPort(host), nil
 	}
 	appID, path, long := strings.Cut(strings.TrimPrefix(name, "api://"), "/")
 	if !ids.IsGUID(appID) {
@@ -58,6 +59,14 @@ func knownAudience(tx store.Tx, resource string) (bool, error) {
 		return slices.ContainsFunc(a.IdentifierURIs, func(u string) bool { return strings.EqualFold(strings.TrimSuffix(u, "/"), uri) }), nil
 	}
 	return err == nil, err
+}
+
+// isVaultPort accepts vault.azure.net:PORT: what a vault's challenge names when
+// the vault was not asked on port 443.
+func isVaultPort(host string) bool {
+	port, ok := strings.CutPrefix(host, "vault.azure.net:")
+	n, err := strconv.ParseUint(port, 10, 16)
+	return ok && err == nil && n > 0 && port[0] != '0' && port[0] != '+'
 }
 
 // isClusterHost accepts {cluster}.kusto.windows.net and

@@ -219,12 +219,15 @@ func TestKnownAudience(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	for resource, want := range map[string]bool{
-		"https://management.azure.com":               true,
-		"https://management.azure.com/":              true,
-		"https://management.core.windows.net/":       true,
-		"https://vault.azure.net":                    true,
-		"https://graph.microsoft.com/":               true,
-		"https://kusto.kusto.windows.net":            true,
+		"https://management.azure.com":         true,
+		"https://management.azure.com/":        true,
+		"https://management.core.windows.net/": true,
+		"https://vault.azure.net":              true,
+		"https://graph.microsoft.com/":         true,
+		"https://kusto.kusto.windows.net":      true,
+		"https://vault.azure.net:8443":         true,
+		"https://vault.azure.net:8443/":        true,
+		"https://vault.azure.net:":             false, "https://vault.azure.net:0": false, "https://vault.azure.net:+1": false, "https://vault.azure.net:70000": false, "https://vault.azure.net:8443/x": false, "https://kv1.vault.azure.net:8443": false, "https://graph.microsoft.com:8443": false,
 		"https://c1.westeurope.kusto.windows.net":    true,
 		"https://C1.WestEurope.kusto.windows.net/":   true,
 		"https://help.kusto.windows.net":             true,

@@ -118,7 +118,7 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 		h.Set("x-ms-keyvault-region", v.Location)
 	}
 	event.Rule = "token"
-	p, err := s.authenticate(ctx, r, tenant)
+	p, err := s.authenticate(ctx, r, tenant, s.resource(host))
 	if err != nil {
 		return nil, err
 	}
@@ -178,16 +178,24 @@ func (s *Service) vaultName(host string) string {
 	return name
 }
 
-// authenticate checks the bearer token for a vault of the tenant. Every refusal
-// is a 401 with the challenge.
-func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant string) (authz.Principal, error) {
-	resource := "https://" + s.Suffix
+// resource is the audience of tokens for a vault at the host. Clients compare it
+// with the host as they know it: with the port, where that is not 443.
+func (s *Service) resource(host string) string {
+	if _, port, ok := strings.Cut(host, ":"); ok {
+		return "https://" + s.Suffix + ":" + port
+	}
+	return "https://" + s.Suffix
+}
+
+// authenticate checks the bearer token for a vault of the tenant; its audience
+// may lack the port of resource. Every refusal is a 401 with the challenge.
+func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant, resource string) (authz.Principal, error) {
 	challenge := `Bearer authorization="` + s.LoginURL + "/" + tenant + `", resource="` + resource + `"`
 	token := wire.BearerToken(r)
 	if token == "" {
 		return authz.Principal{}, azerr.VaultUnauthorized(azerr.AKV10000, challenge)
 	}
-	p, err := s.Verifier.Verify(ctx, token, resource, vaultAppID)
+	p, err := s.Verifier.Verify(ctx, token, resource, "https://"+s.Suffix, vaultAppID)
 	if err != nil {
 		var refused *directory.TokenError
 		if !errors.As(err, &refused) {

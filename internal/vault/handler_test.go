@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -90,6 +92,47 @@ func TestRouting(t *testing.T) {
 	a := f.must("GET", "kv1", "/keys", nil)
 	if a.header.Get("x-ms-keyvault-region") != "westeurope" || a.header.Get("x-ms-keyvault-network-info") != "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;" || a.header.Get("x-ms-request-id") == "" {
 		t.Errorf("headers: %v", a.header)
+	}
+}
+
+// TestVaultOnAnotherPort: a client on a port of its own finds that port in the
+// challenge, in the audience and in identifiers.
+func TestVaultOnAnotherPort(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.vault("kv1", nil)
+	kid := f.must("POST", "kv1", "/keys/k/create", `{"kty":"EC"}`).str("key", "kid")
+	ask := func(host, token string) answer {
+		t.Helper()
+		req := httptest.NewRequest("GET", "https://"+host+"/keys/k?api-version=7.4", nil)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		f.handler.ServeHTTP(w, req)
+		a := answer{status: w.Code, header: w.Header(), text: w.Body.String()}
+		if err := json.Unmarshal(w.Body.Bytes(), &a.body); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for host, port := range map[string]string{"kv1.vault.azure.net": "", "KV1.vault.azure.net:443": "", "kv1.vault.azure.net:8443": ":8443"} {
+		resource := "https://vault.azure.net" + port
+		if got, want := ask(host, "").header.Get("WWW-Authenticate"), strings.Replace(challenge, "https://vault.azure.net", resource, 1); got != want {
+			t.Errorf("%s: challenge %s", host, got)
+		}
+		if got, want := ask(host, owner).str("key", "kid"), strings.Replace(kid, ".net/", ".net"+port+"/", 1); got != want {
+			t.Errorf("%s: kid %s", host, got)
+		}
+		if _, _, message := ask(host, "wrong-audience").code(); !strings.Contains(message, "Expected "+resource+", found:") {
+			t.Errorf("%s: %s", host, message)
+		}
+		f.audiences = nil
+		ask(host, owner)
+		want := []string{resource, "https://vault.azure.net", "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"}
+		if diff := cmp.Diff(want, f.audiences); diff != "" {
+			t.Errorf("%s: audiences (-want +got)\n%s", host, diff)
+		}
 	}
 }
 

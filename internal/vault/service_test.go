@@ -41,6 +41,8 @@ type fixture struct {
 	mu    sync.Mutex
 	clock time.Time
 	roles map[string]bool // "oid action scope" in lower case
+	// audiences are what the last token was checked for.
+	audiences []string
 	// unassigned are the scopes whose role assignments were removed.
 	unassigned []string
 }
@@ -54,6 +56,9 @@ func (f *fixture) RemoveScope(_ store.Tx, scope string) error {
 
 // Verify takes "{oid}" as the token of a principal of the test tenant.
 func (f *fixture) Verify(_ context.Context, token string, audiences ...string) (authz.Principal, error) {
+	f.mu.Lock()
+	f.audiences = audiences
+	f.mu.Unlock()
 	switch token {
 	case "wrong-audience":
 		return authz.Principal{}, &directory.TokenError{Kind: directory.Audience, Found: "https://management.azure.com", Expected: strings.Join(audiences, ", ")}
