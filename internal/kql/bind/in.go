@@ -30,37 +30,16 @@ func (b *Binder) in(x *ast.In, row *Row) (plan.Expr, error) {
 	if fold && v.Type() != types.String {
 		return nil, Errorf(x, CodeType, "the operator '%s' needs a string", x.Op)
 	}
-	items := []plan.Expr{v}
-	var arrays []plan.Expr
-	for _, e := range x.List {
-		i, err := b.Scalar(e, row)
-		if err != nil {
-			return nil, err
-		}
-		switch l, isLit := i.(*plan.Lit); {
-		case i.Type() == types.Dynamic && isLit:
-			list, err := expandArray(e, l, v.Type())
-			if err != nil {
-				return nil, err
-			}
-			items = append(items, list...)
-		case i.Type() == types.Dynamic:
-			if v.Type() != types.String {
-				return nil, Errorf(e, CodeUnsupported, "the operator '%s' with a computed array and %s is not supported", x.Op, v.Type())
-			}
-			arrays = append(arrays, i)
-		case isLit && l.Null: // null equals nothing
-		default:
-			items = append(items, i)
-		}
+	items, arrays, err := b.inItems(x, v, row)
+	if err != nil {
+		return nil, err
 	}
-	for _, i := range items[1:] {
+	for _, i := range items {
 		if _, err := funcs.Compare("==", v, i); err != nil {
 			return nil, at(x, err)
 		}
 	}
-	items, _, err = funcs.Unify("in", items)
-	if err != nil {
+	if items, _, err = funcs.Unify("in", append([]plan.Expr{v}, items...)); err != nil {
 		return nil, at(x, err)
 	}
 	op := "in"
@@ -78,6 +57,34 @@ func (b *Binder) in(x *ast.In, row *Row) (plan.Expr, error) {
 		out, err = funcs.Not(out)
 	}
 	return out, at(x, err)
+}
+
+// inItems binds the list of an in: single values, those of constant arrays
+// among them, and arrays that are computed for each row.
+func (b *Binder) inItems(x *ast.In, v plan.Expr, row *Row) (items, arrays []plan.Expr, err error) {
+	for _, e := range x.List {
+		i, err := b.Scalar(e, row)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch l, isLit := i.(*plan.Lit); {
+		case i.Type() == types.Dynamic && isLit:
+			list, err := expandArray(e, l, v.Type())
+			if err != nil {
+				return nil, nil, err
+			}
+			items = append(items, list...)
+		case i.Type() == types.Dynamic:
+			if v.Type() != types.String {
+				return nil, nil, Errorf(e, CodeUnsupported, "the operator '%s' with a computed array and %s is not supported", x.Op, v.Type())
+			}
+			arrays = append(arrays, i)
+		case isLit && l.Null: // null equals nothing
+		default:
+			items = append(items, i)
+		}
+	}
+	return items, arrays, nil
 }
 
 func (b *Binder) isColumn(x ast.Expr, row *Row) bool {

@@ -1,8 +1,13 @@
 package keyvault
 
-import "strings"
+import (
+	"context"
+	"strings"
 
-type operation struct {
+	"github.com/kustos-io/kustos/internal/arm/provider"
+)
+
+type operationResource struct {
 	Name         string  `json:"name"`
 	Display      display `json:"display"`
 	IsDataAction bool    `json:"isDataAction"`
@@ -13,6 +18,10 @@ type display struct {
 	Resource    string `json:"resource"`
 	Operation   string `json:"operation"`
 	Description string `json:"description"`
+}
+
+func (p *rp) listOperations(context.Context, *provider.Request) (*provider.Response, error) {
+	return ok(operationList()), nil
 }
 
 // operationList is what GET /providers/Microsoft.KeyVault/operations shows:
@@ -62,10 +71,10 @@ d|vaults/secrets/recover/action|Secret|Recover a deleted secret
 d|vaults/secrets/purge/action|Secret|Purge a deleted secret
 d|vaults/secrets/backup/action|Secret|Back a secret up
 d|vaults/secrets/restore/action|Secret|Restore a secret`
-	var out []operation
+	var out []operationResource
 	for _, line := range strings.Split(strings.TrimSpace(table), "\n") {
 		f := strings.Split(line, "|")
-		out = append(out, operation{Name: namespace + "/" + f[1], IsDataAction: f[0] == "d",
+		out = append(out, operationResource{Name: namespace + "/" + f[1], IsDataAction: f[0] == "d",
 			Display: display{Provider: "Microsoft Key Vault", Resource: f[2], Operation: f[3], Description: f[3]}})
 	}
 	return list{Value: out}

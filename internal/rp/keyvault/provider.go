@@ -22,9 +22,16 @@ type Config struct {
 }
 
 // New returns the provider of Microsoft.KeyVault.
-func New(cfg Config) provider.Provider { return &rp{cfg} }
+func New(cfg Config) provider.Provider {
+	p := &rp{Config: cfg}
+	p.operations = p.table()
+	return p
+}
 
-type rp struct{ Config }
+type rp struct {
+	Config
+	operations map[string]operation
+}
 
 func (p *rp) Namespace() string { return namespace }
 
@@ -88,59 +95,56 @@ func (p *rp) listed(v *vault.Vault) provider.Resource {
 		APIVersion: provider.NewestStable(versions("2015-06-01"))}
 }
 
+// operation serves one request.
+type operation func(context.Context, *provider.Request) (*provider.Response, error)
+
+// table is every operation by method and type path in lower case; a final
+// slash marks a collection.
+func (p *rp) table() map[string]operation {
+	empty := func(context.Context, *provider.Request) (*provider.Response, error) {
+		return ok(list{Value: []any{}}), nil
+	}
+	return map[string]operation{
+		"PUT vaults":                             p.putVault,
+		"PATCH vaults":                           p.patchVault,
+		"GET vaults":                             p.getVault,
+		"DELETE vaults":                          p.deleteVault,
+		"GET vaults/":                            p.listVaults,
+		"PUT vaults/accesspolicies":              p.putPolicies,
+		"PUT vaults/keys":                        p.putKey,
+		"GET vaults/keys":                        p.getKey,
+		"GET vaults/keys/versions":               p.getKey,
+		"GET vaults/keys/":                       p.listKeys,
+		"GET vaults/keys/versions/":              p.listKeyVersions,
+		"PUT vaults/secrets":                     p.putSecret,
+		"PATCH vaults/secrets":                   p.patchSecret,
+		"GET vaults/secrets":                     p.getSecret,
+		"GET vaults/secrets/":                    p.listSecrets,
+		"GET deletedvaults/":                     p.listDeleted,
+		"GET locations/deletedvaults":            p.getDeleted,
+		"POST locations/deletedvaults/purge":     p.purgeDeleted,
+		"GET locations/operationresults":         p.operationResult,
+		"POST checknameavailability":             p.checkName,
+		"GET operations/":                        p.listOperations,
+		"GET managedhsms/":                       empty,
+		"GET deletedmanagedhsms/":                empty,
+		"GET vaults/privateendpointconnections/": empty,
+	}
+}
+
 // Handle serves one request.
 func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	path := strings.ToLower(req.ID.TypePath())
-	if req.Action != "" {
-		path = strings.TrimPrefix(path+"/"+strings.ToLower(req.Action), "/")
-	}
 	key := req.Method + " " + path
-	if req.ID.IsCollection() {
+	switch {
+	case req.Action != "" && strings.EqualFold(req.Action, path): // checkNameAvailability is its own action
+	case req.Action != "":
+		key = req.Method + " " + strings.TrimPrefix(path+"/"+strings.ToLower(req.Action), "/")
+	case req.Method != http.MethodPost && req.ID.IsCollection():
 		key += "/"
 	}
-	switch key {
-	case "PUT vaults":
-		return p.putVault(ctx, req)
-	case "PATCH vaults":
-		return p.patchVault(ctx, req)
-	case "GET vaults":
-		return p.getVault(ctx, req)
-	case "DELETE vaults":
-		return p.deleteVault(ctx, req)
-	case "GET vaults/":
-		return p.listVaults(ctx, req)
-	case "PUT vaults/accesspolicies":
-		return p.putPolicies(ctx, req)
-	case "PUT vaults/keys":
-		return p.putKey(ctx, req)
-	case "GET vaults/keys", "GET vaults/keys/versions":
-		return p.getKey(ctx, req)
-	case "GET vaults/keys/":
-		return p.listKeys(ctx, req)
-	case "GET vaults/keys/versions/":
-		return p.listKeyVersions(ctx, req)
-	case "PUT vaults/secrets":
-		return p.putSecret(ctx, req)
-	case "PATCH vaults/secrets":
-		return p.patchSecret(ctx, req)
-	case "GET vaults/secrets":
-		return p.getSecret(ctx, req)
-	case "GET vaults/secrets/":
-		return p.listSecrets(ctx, req)
-	case "GET deletedvaults/":
-		return p.listDeleted(ctx, req)
-	case "GET locations/deletedvaults":
-		return p.getDeleted(ctx, req)
-	case "POST locations/deletedvaults/purge", "POST locations/deletedvaults/purge/":
-		return p.purgeDeleted(ctx, req)
-	case "GET locations/operationresults":
-		return p.operationResult(ctx, req)
-	case "POST checknameavailability", "POST checknameavailability/", "POST checknameavailability/checknameavailability", "POST checknameavailability/checknameavailability/":
-		return p.checkName(ctx, req)
-	case "GET operations/":
-		return ok(operationList()), nil
-	case "GET managedhsms/", "GET deletedmanagedhsms/", "GET vaults/privateendpointconnections/":
-		return ok(list{Value: []any{}}), nil
+	if serve, found := p.operations[key]; found {
+		return serve(ctx, req)
 	}
 	switch {
 	case strings.HasPrefix(path, "managedhsms"):
