@@ -12,8 +12,8 @@ import (
 const recordCacheSize = 4096
 
 // recordCache keeps decoded records of live vaults and key versions, so that a
-// use of a key reads no store. Every write of the service empties it, before
-// the commit and after it, and a record that was read before a write is not
+// use of a key reads no store. Every write of the service and every move empties
+// it, before the commit and after it, and a record that was read before a write is not
 // put: what is served is never older than the newest write that was
 // acknowledged. Records of what is deleted are not kept: they end with time.
 //

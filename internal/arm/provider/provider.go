@@ -44,6 +44,9 @@ type Mover interface {
 	// it, inside the caller's transaction, in which all resources of a request
 	// move or none does.
 	Move(ctx context.Context, tx store.Tx, from, to ids.ID) error
+	// Moved is called once that transaction is committed: what the provider
+	// keeps in memory of from must not be used any more. by asked for the move.
+	Moved(ctx context.Context, from, to ids.ID, by authz.Principal)
 }
 
 // AnyTyped is implemented by providers that serve types they do not list.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -12,6 +13,9 @@ var _ provider.Mover = (*rp)(nil)
 
 // CheckMove lets every inert resource move.
 func (p *rp) CheckMove(context.Context, ids.ID, ids.ID) error { return nil }
+
+// Moved has nothing to do: nothing is kept in memory.
+func (p *rp) Moved(context.Context, ids.ID, ids.ID, authz.Principal) {}
 
 // Move gives a resource and everything below it other ids.
 func (p *rp) Move(_ context.Context, tx store.Tx, from, to ids.ID) error {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
@@ -23,4 +24,9 @@ func (p *rp) CheckMove(_ context.Context, from, _ ids.ID) error {
 // Move moves a vault.
 func (p *rp) Move(ctx context.Context, tx store.Tx, from, to ids.ID) error {
 	return p.Vault.Move(ctx, tx, from, to)
+}
+
+// Moved makes the vault's service look at it anew.
+func (p *rp) Moved(ctx context.Context, from, to ids.ID, by authz.Principal) {
+	p.Vault.Moved(ctx, from, to, by)
 }

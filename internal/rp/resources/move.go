@@ -298,6 +298,9 @@ func (p *Provider) runMove(ctx context.Context, op *operations.Operation) (any, 
 	if err != nil {
 		return nil, fmt.Errorf("move resources: %w", err)
 	}
+	for _, s := range steps {
+		s.by.Moved(ctx, s.from, s.to, op.Principal)
+	}
 	p.Log.InfoContext(ctx, "resources moved", "operation", op.ID, "scope", m.Source, "target", m.Target, "count", len(steps))
 	return nil, nil
 }
