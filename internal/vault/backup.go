@@ -84,8 +84,8 @@ func backup[T any](ctx context.Context, s *Service, sh shelf, v *Vault, name str
 		if p.Object, err = s.liveObject(tx, sh, v, name); err != nil {
 			return err
 		}
-		if len(p.Object.Versions) > maxBackupVersions {
-			return azerr.BadParameter(fmt.Sprintf("%s %s has more than %d versions and cannot be backed up.", sh.noun, name, maxBackupVersions), "")
+		if len(p.Object.Versions)-1 > maxBackupVersions {
+			return azerr.BadParameter(fmt.Sprintf("%s %s has more than %d past versions and cannot be backed up.", sh.noun, name, maxBackupVersions), "")
 		}
 		for _, id := range p.Object.Versions {
 			f, err := readVersion[T](tx, sh, v, p.Object, id)

@@ -47,3 +47,16 @@ func TestBackupIsBound(t *testing.T) {
 	g.vault("kv1", nil)
 	g.do("POST", "kv1", "/keys/restore", body).is(t, 400, "BadParameter", "")
 }
+
+// TestBackupOfManyVersions: 500 past versions and the newest are what a backup holds.
+func TestBackupOfManyVersions(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.vault("kv1", nil)
+	for range maxBackupVersions + 1 {
+		f.must("PUT", "kv1", "/secrets/s", `{"value":"v"}`)
+	}
+	f.must("POST", "kv1", "/secrets/s/backup", nil)
+	f.must("PUT", "kv1", "/secrets/s", `{"value":"v"}`)
+	f.do("POST", "kv1", "/secrets/s/backup", nil).is(t, 400, "BadParameter", "")
+}

@@ -9,21 +9,31 @@ import (
 	"github.com/kustos-io/kustos/internal/azerr"
 )
 
+// keySettings is what creating, importing and updating a key have in common.
+type keySettings struct {
+	Attributes    *AttributeChange  `json:"attributes"`
+	Tags          map[string]string `json:"tags"`
+	ReleasePolicy json.RawMessage   `json:"release_policy"`
+}
+
+// decodeKey reads a body with the settings in it.
+func (c *call) decodeKey(body any, settings *keySettings) error {
+	if err := c.decode(body); err != nil {
+		return err
+	}
+	return c.noExport(settings)
+}
+
 func (s *Service) serveCreateKey(c *call) (any, error) {
 	var body struct {
-		Kty            string            `json:"kty"`
-		KeySize        int               `json:"key_size"`
-		PublicExponent *int64            `json:"public_exponent"`
-		KeyOps         []string          `json:"key_ops"`
-		Attributes     *AttributeChange  `json:"attributes"`
-		Tags           map[string]string `json:"tags"`
-		Crv            string            `json:"crv"`
-		ReleasePolicy  json.RawMessage   `json:"release_policy"`
+		Kty            string   `json:"kty"`
+		KeySize        int      `json:"key_size"`
+		PublicExponent *int64   `json:"public_exponent"`
+		KeyOps         []string `json:"key_ops"`
+		Crv            string   `json:"crv"`
+		keySettings
 	}
-	if err := c.decode(&body); err != nil {
-		return nil, err
-	}
-	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
+	if err := c.decodeKey(&body, &body.keySettings); err != nil {
 		return nil, err
 	}
 	if body.PublicExponent != nil && *body.PublicExponent != 65537 {
@@ -40,9 +50,9 @@ func (s *Service) serveCreateKey(c *call) (any, error) {
 
 // noExport refuses exportable keys and their release policies: in the service's
 // words where the service refuses them too, by name where it would not.
-func (c *call) noExport(change *AttributeChange, policy json.RawMessage) error {
-	exportable := change != nil && change.Exportable != nil && *change.Exportable
-	released := len(policy) > 0 && string(policy) != "null"
+func (c *call) noExport(k *keySettings) error {
+	exportable := k.Attributes != nil && k.Attributes.Exportable != nil && *k.Attributes.Exportable
+	released := len(k.ReleasePolicy) > 0 && string(k.ReleasePolicy) != "null"
 	switch {
 	case exportable && (!c.vault.SKU.Premium() || c.api.level < level73):
 		return azerr.ExportableNeedsPremium()
@@ -58,16 +68,11 @@ func (c *call) noExport(change *AttributeChange, policy json.RawMessage) error {
 
 func (s *Service) serveImportKey(c *call) (any, error) {
 	var body struct {
-		Key           *jwkBody          `json:"key"`
-		HSM           bool              `json:"Hsm"`
-		Attributes    *AttributeChange  `json:"attributes"`
-		Tags          map[string]string `json:"tags"`
-		ReleasePolicy json.RawMessage   `json:"release_policy"`
+		Key *jwkBody `json:"key"`
+		HSM bool     `json:"Hsm"`
+		keySettings
 	}
-	if err := c.decode(&body); err != nil {
-		return nil, err
-	}
-	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
+	if err := c.decodeKey(&body, &body.keySettings); err != nil {
 		return nil, err
 	}
 	if body.Key == nil {
@@ -118,15 +123,10 @@ func (s *Service) serveListKeyVersions(c *call) (any, error) {
 
 func (s *Service) serveUpdateKey(c *call) (any, error) {
 	var body struct {
-		KeyOps        []string          `json:"key_ops"`
-		Attributes    *AttributeChange  `json:"attributes"`
-		Tags          map[string]string `json:"tags"`
-		ReleasePolicy json.RawMessage   `json:"release_policy"`
+		KeyOps []string `json:"key_ops"`
+		keySettings
 	}
-	if err := c.decode(&body); err != nil {
-		return nil, err
-	}
-	if err := c.noExport(body.Attributes, body.ReleasePolicy); err != nil {
+	if err := c.decodeKey(&body, &body.keySettings); err != nil {
 		return nil, err
 	}
 	return c.keyAnswer(s.updateKey(c.ctx, c.vault, c.name, c.version, keyChange{Ops: body.KeyOps, Attributes: body.Attributes, Tags: body.Tags}))

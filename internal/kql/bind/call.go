@@ -9,15 +9,11 @@ import (
 
 func (b *Binder) call(c *ast.Call, row *Row) (plan.Expr, error) {
 	if n := row.Scope.find(c.Name); n != nil {
-		f, ok := n.expr.(*ast.Function)
-		if !ok {
-			return nil, Errorf(c, CodeFunction, "'%s' is not a function", c.Name)
+		f, leave, err := n.enter(c)
+		if err != nil {
+			return nil, err
 		}
-		if n.busy {
-			return nil, Errorf(c, CodeFunction, "the function '%s' calls itself", c.Name)
-		}
-		n.busy = true
-		defer func() { n.busy = false }()
+		defer leave()
 		return b.scalarFunction(c, f, n.scope, c.Args, row)
 	}
 	switch c.Name {

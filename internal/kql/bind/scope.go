@@ -60,6 +60,20 @@ func (s *Scope) find(name string) *binding {
 	return nil
 }
 
+// enter returns the function that a call names and marks it as being expanded,
+// until leave is called: a function must not call itself.
+func (b *binding) enter(c *ast.Call) (f *ast.Function, leave func(), err error) {
+	f, ok := b.expr.(*ast.Function)
+	switch {
+	case !ok:
+		return nil, nil, Errorf(c, CodeFunction, "'%s' is not a function", c.Name)
+	case b.busy:
+		return nil, nil, Errorf(c, CodeFunction, "the function '%s' calls itself", c.Name)
+	}
+	b.busy = true
+	return f, func() { b.busy = false }, nil
+}
+
 // tabular tells whether an expression is a table rather than a scalar.
 func (b *Binder) tabular(x ast.Expr, s *Scope) bool { return b.tabularDepth(x, s, 0) }
 

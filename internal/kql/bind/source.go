@@ -107,15 +107,11 @@ func (b *Binder) Scan(t Table) *plan.Rel {
 
 func (b *Binder) tableCall(c *ast.Call, s *Scope) (*plan.Rel, error) {
 	if n := s.find(c.Name); n != nil {
-		f, ok := n.expr.(*ast.Function)
-		if !ok {
-			return nil, Errorf(c, CodeFunction, "'%s' is not a function", c.Name)
+		f, leave, err := n.enter(c)
+		if err != nil {
+			return nil, err
 		}
-		if n.busy {
-			return nil, Errorf(c, CodeFunction, "the function '%s' calls itself", c.Name)
-		}
-		n.busy = true
-		defer func() { n.busy = false }()
+		defer leave()
 		return b.tabularFunction(c, f, n.scope, c.Args, s, nil)
 	}
 	switch c.Name {
@@ -309,11 +305,10 @@ func (b *Binder) Invoke(c *ast.Call, s *Scope, in *plan.Rel) (*plan.Rel, error) 
 	if n == nil {
 		return nil, Errorf(c, CodeFunction, "Unknown function: '%s' (not known or not supported)", c.Name)
 	}
-	f, ok := n.expr.(*ast.Function)
-	if !ok || n.busy {
-		return nil, Errorf(c, CodeFunction, "'%s' cannot be invoked", c.Name)
+	f, leave, err := n.enter(c)
+	if err != nil {
+		return nil, err
 	}
-	n.busy = true
-	defer func() { n.busy = false }()
+	defer leave()
 	return b.tabularFunction(c, f, n.scope, c.Args, s, in)
 }
