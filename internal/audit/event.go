@@ -48,7 +48,8 @@ type Event struct {
 
 // Actor is who asked. All members are identifiers; there is no token here.
 type Actor struct {
-	ObjectID   string `json:"oid,omitempty"`
+	ObjectID string `json:"oid,omitempty"`
+	// AppID is the application: the principal's own, or a person's client.
 	AppID      string `json:"appid,omitempty"`
 	TenantID   string `json:"tid,omitempty"`
 	Identity   string `json:"identity,omitempty"`

@@ -89,7 +89,7 @@ func (e *Engine) logged(ctx context.Context, p Principal, action, scope string, 
 		"scope", scope, "allowed", decision.Allowed, "rule", decision.Rule)
 	if !decision.Allowed && !data && e.audit != nil {
 		event := audit.Event{Operation: action, Result: audit.Refused, Scope: scope, Rule: decision.Rule,
-			Actor: audit.Actor{ObjectID: p.ObjectID, AppID: p.AppID, TenantID: p.TenantID, Identity: p.Identity, FirstParty: p.FirstParty}}
+			Actor: audit.Actor{ObjectID: p.ObjectID, AppID: p.Application(), TenantID: p.TenantID, Identity: p.Identity, FirstParty: p.FirstParty}}
 		if err := e.audit.Record(ctx, event); err != nil {
 			e.log.ErrorContext(ctx, "a refusal is not in the audit log", "error", err) // it stays a refusal
 		}

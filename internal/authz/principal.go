@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -33,6 +34,10 @@ type Principal struct {
 	// authority. No token carries it: only code inside the server can set it.
 	FirstParty string
 }
+
+// Application is the id of the application that speaks: the principal's own, or
+// the one through which a person signed in.
+func (p Principal) Application() string { return cmp.Or(p.AppID, p.ClientAppID) }
 
 // IsUser reports whether the principal is a person.
 func (p Principal) IsUser() bool { return p.UPN != "" }

@@ -128,5 +128,6 @@ func vaultOperations() string {
 		fmt.Fprintf(&b, "| `%s %s` | %s |\n", o.Method, o.Path, what)
 	}
 	b.WriteString("| certificates, managed storage accounts, managed HSM operations | refused by name |\n")
+	b.WriteString(vaultPlane)
 	return b.String()
 }

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -83,7 +82,7 @@ func (c Caller) identity() string {
 	if iss == "" {
 		iss = "https://sts.windows.net/" + c.TenantID + "/"
 	}
-	return fmt.Sprintf("appid=%s;oid=%s;iss=%s", cmp.Or(c.AppID, c.ClientAppID), c.ObjectID, iss)
+	return fmt.Sprintf("appid=%s;oid=%s;iss=%s", c.Application(), c.ObjectID, iss)
 }
 
 // trusted reports whether the caller is one of the platform's own services: an

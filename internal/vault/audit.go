@@ -21,7 +21,7 @@ type Auditor interface {
 func sweeper() authz.Principal { return authz.Principal{FirstParty: "Microsoft.KeyVault"} }
 
 func actorEvent(p authz.Principal, address string) audit.Actor {
-	return audit.Actor{ObjectID: p.ObjectID, AppID: p.AppID, TenantID: p.TenantID, Identity: p.Identity, FirstParty: p.FirstParty, Address: address}
+	return audit.Actor{ObjectID: p.ObjectID, AppID: p.Application(), TenantID: p.TenantID, Identity: p.Identity, FirstParty: p.FirstParty, Address: address}
 }
 
 // conclude fills in how an operation ended.

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -63,7 +62,7 @@ func (v *Vault) grants(p authz.Principal, area area, permission string) bool {
 		if !p.Has(e.ObjectID) || !strings.EqualFold(e.TenantID, p.TenantID) {
 			continue
 		}
-		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, cmp.Or(p.AppID, p.ClientAppID)) {
+		if e.ApplicationID != "" && !strings.EqualFold(e.ApplicationID, p.Application()) {
 			continue
 		}
 		list := e.Permissions.Keys
