@@ -107,6 +107,49 @@ func (c *Catalog) ExtentIDs(tx store.Tx, databaseID string) (map[string]bool, er
 	return ids, nil
 }
 
+// ExtentTotals is how many extents a database has and how many bytes their
+// files. It needs no key.
+func (c *Catalog) ExtentTotals(tx store.Tx, databaseID string) (extents, bytes int64, err error) {
+	records, err := store.ListJSON[extentRecord](tx, extentBucket, c.key(databaseID)+"/")
+	for _, r := range records {
+		extents++
+		bytes += r.FileSize
+	}
+	return extents, bytes, err
+}
+
+// HasExtent reports whether the catalogue names an extent. It needs no key.
+func (c *Catalog) HasExtent(tx store.Tx, databaseID, tableID, id string) (bool, error) {
+	_, err := tx.Get(extentBucket, c.key(databaseID, tableID, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// EachSealed gives fn every value of a database that is sealed under its key.
+// It needs no key.
+func (c *Catalog) EachSealed(tx store.Tx, databaseID string, fn func(sealed []byte) error) error {
+	records, err := store.ListJSON[extentRecord](tx, extentBucket, c.key(databaseID)+"/")
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := fn(r.Sealed); err != nil {
+			return fmt.Errorf("statistics of extent %s: %w", r.ID, err)
+		}
+	}
+	for e, err := range tx.Scan(policyBucket, c.key(databaseID)+"/", "") {
+		if err != nil {
+			return err
+		}
+		if err := fn(e.Value); err != nil {
+			return fmt.Errorf("policy %s: %w", e.Key, err)
+		}
+	}
+	return nil
+}
+
 // SetPosition says that the log's rows of a table up to a sequence number are
 // done with. It never moves back.
 func (c *Catalog) SetPosition(tx store.Tx, databaseID, tableID string, through uint64) error {

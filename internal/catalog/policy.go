@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -48,4 +49,31 @@ func (c *Catalog) SetPolicy(tx store.Tx, databaseID, tableID string, kind Policy
 		return fmt.Errorf("seal policy %s: %w", kind, err)
 	}
 	return tx.Put(policyBucket, key, sealed)
+}
+
+// ResealPolicies seals all policies of a database anew, under the newest
+// version of its key.
+func (c *Catalog) ResealPolicies(tx store.Tx, databaseID string) error {
+	prefix := c.key(databaseID) + "/"
+	var keys []string
+	for e, err := range tx.Scan(policyBucket, prefix, "") {
+		if err != nil {
+			return err
+		}
+		keys = append(keys, e.Key)
+	}
+	for _, key := range keys {
+		table, kind, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+		if table == "-" {
+			table = ""
+		}
+		body, err := c.Policy(tx, databaseID, table, PolicyKind(kind))
+		if err != nil {
+			return err
+		}
+		if err := c.SetPolicy(tx, databaseID, table, PolicyKind(kind), body); err != nil {
+			return err
+		}
+	}
+	return nil
 }

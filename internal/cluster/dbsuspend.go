@@ -97,6 +97,7 @@ func (s *session) resumeDatabase(ctx context.Context, id string) error {
 	}
 	defer s.leave()
 	err := s.openAgain(ctx, id)
+	s.job.wake() // it may have waited for this key
 	if errors.Is(err, errReplay) {
 		s.engine.kill() // it holds what was replayed so far
 	}

@@ -66,31 +66,39 @@ func (s *session) writeExtent(meta catalog.Table, columns []catalog.Column, plai
 	if err != nil {
 		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
 	}
+	if e.FileSize, err = s.encryptExtent(e, sealed, info.Size(), io.NewSectionReader(plain, 0, info.Size())); err != nil {
+		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
+	}
+	return e, nil
+}
+
+// encryptExtent encrypts a payload of length bytes, and the section, under a
+// fresh DEK into the file of e, which must not exist. It returns the file's size.
+func (s *session) encryptExtent(e catalog.Extent, section []byte, length int64, payload io.Reader) (size int64, err error) {
 	object := envelope.Object{DatabaseID: e.DatabaseID, Kind: envelope.Extent, ID: e.ID}
 	dek, wrapped, version, err := s.ring.WrapDEK(object)
 	if err != nil {
-		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
+		return 0, err
 	}
 	defer dek.Wipe()
 	if err := durable.MkdirAll(s.extentDir(e.DatabaseID), 0o700); err != nil {
-		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
+		return 0, err
 	}
 	header := extent.Header{
-		ExtentID: e.ID, DatabaseID: e.DatabaseID, KeyVersion: version, WrappedDEK: wrapped, Length: info.Size(), Section: sealed,
+		ExtentID: e.ID, DatabaseID: e.DatabaseID, KeyVersion: version, WrappedDEK: wrapped, Length: length, Section: section,
 	}
 	path := s.extentPath(e.DatabaseID, e.ID)
 	err = durable.CreateFrom(path, 0o600, func(w io.Writer) error {
-		return extent.Write(durable.Through(s.cfg.Disk, path, w), header, dek, io.NewSectionReader(plain, 0, info.Size()))
+		return extent.Write(durable.Through(s.cfg.Disk, path, w), header, dek, payload)
 	})
 	if err != nil {
-		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
+		return 0, err
 	}
 	written, err := os.Stat(path)
 	if err != nil {
-		return catalog.Extent{}, fmt.Errorf("write extent: %w", err)
+		return 0, err
 	}
-	e.FileSize = written.Size()
-	return e, nil
+	return written.Size(), nil
 }
 
 // measure fills an extent's statistics in by asking the child, which has them

@@ -180,6 +180,13 @@ func (j *journal) scan(ctx context.Context) error {
 	return err
 }
 
+// settle waits for the appends that run: one of them may be making a segment
+// whose DEK is wrapped already.
+func (j *journal) settle() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+}
+
 // prune removes the segments whose rows are all in extents, or of tables that
 // are no more.
 func (j *journal) prune() {

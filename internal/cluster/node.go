@@ -28,6 +28,8 @@ type node struct {
 	cat  *catalog.Catalog
 	kick chan struct{} // probe or start now
 
+	job *jobControl // of the re-encryption
+
 	tried     chan struct{} // closed when the keeper has made its first attempt
 	triedOnce sync.Once
 
@@ -52,7 +54,7 @@ func newNode(r *Runtime, rec record, ring *envelope.Keyring) *node {
 	n := &node{
 		r: r, spec: rec.Spec, ring: ring, cat: catalog.New(rec.ID, ring, r.cfg.Now),
 		kick: make(chan struct{}, 1), tried: make(chan struct{}), wanted: rec.Running, phase: Stopped, since: r.cfg.Now(),
-		own: make(map[string]*databaseKey),
+		own: make(map[string]*databaseKey), job: newJobControl(),
 	}
 	if rec.Running {
 		n.phase = Starting
@@ -249,7 +251,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 		if err := tx.Delete(recordBucket, n.spec.ID); err != nil {
 			return err
 		}
-		return errors.Join(n.ring.Delete(tx), n.cat.Delete(tx), forgetSuspensions(tx, n.spec.ID))
+		return errors.Join(n.ring.Delete(tx), n.cat.Delete(tx), forgetSuspensions(tx, n.spec.ID), forgetReencryption(tx, n.spec.ID))
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound)
@@ -262,6 +264,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	n.end(fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound), false)
 	n.setPhase(Stopped, nil)
 	n.wake() // its keeper ends
+	n.job.look()
 	r.mu.Lock()
 	delete(r.nodes, n.spec.ID)
 	r.mu.Unlock()

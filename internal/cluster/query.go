@@ -267,7 +267,8 @@ func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
 		end()
 		return nil, err
 	}
-	return &rows{Rows: inner, b: b, ctx: ctx, done: func() { b.release(); end() }}, nil
+	s.busy.Add(1)
+	return &rows{Rows: inner, b: b, ctx: ctx, done: func() { s.busy.Add(-1); b.release(); end() }}, nil
 }
 
 // refusal translates what the child or the cache said for the caller.

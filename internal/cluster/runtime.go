@@ -66,6 +66,9 @@ type Config struct {
 	OnKey func(c Spec, from, to envelope.KeyState, cause error)
 	// OnDatabaseKey is OnKey for databases with a key of their own, named by id.
 	OnDatabaseKey func(c Spec, database string, from, to envelope.KeyState, cause error)
+	// OnReencryption hears of the beginning, the pauses and the end of
+	// re-encryptions, not always in order. nil = nobody listens.
+	OnReencryption func(c Spec, e ReencryptionEvent)
 	// Forget is called when the keys and the plaintext of a cluster, or of one
 	// of its databases (by id, else ""), have been wiped; it makes what the process
 	// has let go of unreadable too. nil does nothing.

@@ -132,6 +132,7 @@ func (t *table) makeExtent(ctx context.Context, child engine.Child, meta catalog
 		plain.Close()
 		return catalog.Extent{}, err
 	}
+	defer t.db.writers.enter()() // until the commit: whoever waits for it may drop the key version that is used now
 	e, err := s.writeExtent(meta, columns, plain, count)
 	if err != nil {
 		plain.Close()

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/durable"
@@ -21,6 +22,7 @@ import (
 // wiping of it. Everything that holds plaintext or a key hangs off it.
 type session struct {
 	cluster string
+	spec    Spec
 	dir     string
 	cfg     Config
 	store   store.Store
@@ -50,6 +52,8 @@ type session struct {
 	opening sync.RWMutex
 
 	maintaining sync.Mutex // one round of maintenance at a time
+	job         *jobControl
+	busy        atomic.Int64 // requests that are inside, or whose rows are on their way
 	engine      *supervisor
 	cache       *cache
 }
@@ -60,6 +64,7 @@ type database struct {
 	journal *journal
 	tables  map[string]*table // by name; none while the database is closed
 	lease   *lease
+	writers writers
 }
 
 // newSession brings a cluster up whose keyring is unlocked: reads the
@@ -67,7 +72,7 @@ type database struct {
 // closed says which databases cannot be opened, and why.
 func newSession(ctx context.Context, n *node, closed map[string]error) (s *session, err error) {
 	s = &session{
-		cluster: n.spec.ID, dir: n.r.dir(n.spec.ID), cfg: n.r.cfg, store: n.r.cfg.Store, ring: n.ring, cat: n.cat,
+		cluster: n.spec.ID, spec: n.spec, job: n.job, dir: n.r.dir(n.spec.ID), cfg: n.r.cfg, store: n.r.cfg.Store, ring: n.ring, cat: n.cat,
 		log: n.r.cfg.Log.With("cluster", n.spec.ID), dbs: make(map[string]*database), byID: make(map[string]*table),
 		closedTables: make(map[string]*database),
 	}
@@ -99,6 +104,7 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 	}
 	s.inside.Go(s.sealByAge)
 	s.inside.Go(s.maintain)
+	s.inside.Go(s.reencrypt)
 	return s, nil
 }
 
@@ -135,10 +141,14 @@ func (s *session) enter() error {
 		return context.Cause(s.ctx)
 	}
 	s.inside.Add(1)
+	s.busy.Add(1)
 	return nil
 }
 
-func (s *session) leave() { s.inside.Done() }
+func (s *session) leave() {
+	s.busy.Add(-1)
+	s.inside.Done()
+}
 
 // close ends the session: no answers, child killed, plaintext and keys gone.
 // It returns when nothing of the session runs any more.

@@ -32,7 +32,10 @@ func (k *Keyring) NewDatabaseKey(tx store.Tx, databaseID string) (version int, e
 	} else if err != nil {
 		return 0, err
 	}
-	version = len(record.Keys) + 1
+	version = 1
+	if n := len(record.Keys); n > 0 {
+		version = record.Keys[n-1].Version + 1 // older ones may be gone: no version comes twice
+	}
 	key := aead.NewKey()
 	defer key.Wipe()
 	gate, err := k.gateFor(record, databaseID)
@@ -124,7 +127,7 @@ func (k *Keyring) SealDatabase(databaseID, context string, plaintext []byte) (se
 
 // OpenDatabase reverses SealDatabase, whatever the key's version.
 func (k *Keyring) OpenDatabase(databaseID, context string, sealed []byte) (plaintext []byte, err error) {
-	version, err := valueKeyVersion(sealed)
+	version, err := ValueKeyVersion(sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +160,7 @@ func (s *txSealer) Seal(context string, plaintext []byte) ([]byte, error) {
 }
 
 func (s *txSealer) Open(context string, sealed []byte) ([]byte, error) {
-	version, err := valueKeyVersion(sealed)
+	version, err := ValueKeyVersion(sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +172,9 @@ func (s *txSealer) Open(context string, sealed []byte) ([]byte, error) {
 	return openValue(key, s.database, context, sealed)
 }
 
-func valueKeyVersion(sealed []byte) (int, error) {
+// ValueKeyVersion is the version of the database key that a sealed value names.
+// Nothing of it is authenticated before the value is opened.
+func ValueKeyVersion(sealed []byte) (int, error) {
 	if len(sealed) < valueHeader || sealed[0] == 0 {
 		return 0, fmt.Errorf("open database value: %w", aead.ErrAuthentication)
 	}

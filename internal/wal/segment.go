@@ -237,7 +237,9 @@ func Segments(dir, databaseID string) ([]Segment, error) {
 			continue
 		}
 		s, err := ReadSegment(filepath.Join(dir, n.Name()))
-		if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed meanwhile; whoever recovers sees a gap by the numbers
+		} else if err != nil {
 			return nil, err
 		}
 		if databaseID == "" || s.DatabaseID == databaseID {
