@@ -268,7 +268,7 @@ func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
 		return nil, err
 	}
 	s.busy.Add(1)
-	return &rows{Rows: inner, b: b, ctx: ctx, done: func() { s.busy.Add(-1); b.release(); end() }}, nil
+	return &rows{Rows: inner, b: b, ctx: ctx, dbs: dbs, done: func() { s.busy.Add(-1); b.release(); end() }}, nil
 }
 
 // refusal translates what the child or the cache said for the caller.
@@ -302,6 +302,7 @@ type rows struct {
 	engine.Rows
 	b    *bound
 	ctx  context.Context
+	dbs  []*database
 	done func()
 	once sync.Once
 	err  error
@@ -313,6 +314,9 @@ func (r *rows) Next() bool {
 	}
 	if r.err == nil {
 		r.err = r.b.explain(r.ctx, r.Rows.Err())
+		for _, db := range r.dbs {
+			r.err = db.ended(r.err) // the context may hear of it later than the rows
+		}
 	}
 	return false
 }
