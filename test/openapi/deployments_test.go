@@ -78,6 +78,8 @@ func (r *recorder) canceled(scope, q string) {
 		r.eventually(r.group()+"/providers/Microsoft.Resources/deployments/inner"+q, 404, `"provisioningState":"Canceled"`)
 	}
 	for _, name := range []string{"openapi3", "openapi4"} {
+		// A cluster whose creation had begun is created to its end, as in Azure; until then it cannot be deleted.
+		r.eventually(r.group()+"/providers/Microsoft.Kusto/clusters/"+name+"?api-version=2023-08-15", 404, `"provisioningState":"Succeeded"`)
 		r.ended(r.call("DELETE", r.group()+"/providers/Microsoft.Kusto/clusters/"+name+"?api-version=2023-08-15", nil, 200, 202, 204))
 	}
 }

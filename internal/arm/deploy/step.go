@@ -45,8 +45,8 @@ func (x *execution) resource(ctx context.Context, i int, r *template.Resource) (
 	err := x.write(ctx, s, r)
 	if ctx.Err() != nil {
 		if errors.Is(context.Cause(ctx), operations.ErrCanceled) {
-			if r.IsDeployment() && s.Waits != "" {
-				_ = x.e.ops.Cancel(context.WithoutCancel(ctx), s.Waits) // it may have ended by itself
+			if r.IsDeployment() {
+				x.cancelNested(context.WithoutCancel(ctx), s, r)
 			}
 			s.State = stateCanceled
 			return s, errors.Join(ctx.Err(), x.save(ctx, s))
@@ -73,6 +73,18 @@ func (x *execution) resource(ctx context.Context, i int, r *template.Resource) (
 	}
 	s.State, s.Waits, s.Error = stateFailed, "", &copied
 	return s, x.save(ctx, s)
+}
+
+// cancelNested cancels the nested deployment of a step, also one that was
+// accepted while its answer was cut off: it would go on with nobody to wait for it.
+func (x *execution) cancelNested(ctx context.Context, s *step, r *template.Resource) {
+	own := s.Waits
+	if inner := x.nestedRecord(ctx, r); own == "" && inner != nil && inner.active() && inner.Correlation == x.r.Correlation {
+		own = inner.Operation
+	}
+	if own != "" {
+		_ = x.e.ops.Cancel(ctx, own) // it may have ended by itself
+	}
 }
 
 // write puts the resource and waits until its provider is done with it.
