@@ -12,11 +12,10 @@ import (
 
 // Spec is what a cluster is made from.
 type Spec struct {
-	ID         string // GUID in lower case
-	ResourceID string // ARM id
-	Name       string // "demo"
-	Location   string // normalised region name: "westeurope"
-	URI        string // "https://demo.westeurope.kusto.windows.net"
+	ID       string // GUID in lower case
+	Name     string // "demo"
+	Location string // normalised region name: "westeurope"
+	URI      string // "https://demo.westeurope.kusto.windows.net"
 }
 
 // Phase says what a cluster is doing.

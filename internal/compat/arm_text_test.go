@@ -7,8 +7,8 @@ const managementPlane = `| What | |
 | tags of subscriptions, groups and resources (Merge, Replace, Delete), predefined tag names | supported |
 | If-Match and If-None-Match on every resource; an ETag of the content where the type has none of its own | supported |
 | request limits: counted by default, refused with 429 by ` + "`kustos up --request-limits`" + ` | supported |
-| move of vaults between groups and subscriptions, all or none | supported |
-| move of clusters and user-assigned identities | refused by name |
+| move of clusters, vaults and inert resources between groups and subscriptions, all or none | supported |
+| move of user-assigned identities, of a cluster while an operation runs on it, and of children without their parent | refused by name |
 | customer-managed keys of clusters, and from 2023-05-02 of single databases (both keys are needed then) | supported |
 | customer-managed keys in a vault of another tenant (federatedIdentityClientId) | refused by name |
 | exportTemplate of groups: identities with their credentials, vaults, clusters with databases and assignments | supported |

@@ -196,6 +196,46 @@ func TestIdentityLife(t *testing.T) {
 	}
 }
 
+func TestIdentityMoves(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	m, other := f.identity(t, "c1", clusterID), f.identity(t, "c2", clusterID+"2")
+	to := strings.Replace(clusterID, "/resourceGroups/", "/resourceGroups/moved-", 1)
+	move := func(objectID, to string) error {
+		return f.store.Update(t.Context(), func(tx store.Tx) error { return f.MoveIdentity(t.Context(), tx, objectID, to) })
+	}
+	if err := move(m.ObjectID, other.ResourceID); !errors.Is(err, ErrIdentityExists) {
+		t.Errorf("onto another's resource: %v", err)
+	}
+	if err := move("11111111-2222-3333-4444-555555555555", to); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an unknown identity: %v", err)
+	}
+	if err := move(m.ObjectID, "/subscriptions/x"); err == nil {
+		t.Error("to something that is no resource")
+	}
+	if err := move(m.ObjectID, to); err != nil {
+		t.Fatal(err)
+	}
+	want := m
+	want.ResourceID = to
+	if got, err := f.IdentityOf(t.Context(), to); err != nil || got != want {
+		t.Errorf("of its new owner: %+v %v", got, err)
+	}
+	if _, err := f.IdentityOf(t.Context(), clusterID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("of its old owner: %v", err)
+	}
+	token, _, err := f.IdentityToken(t.Context(), m.ObjectID, "https://vault.azure.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := f.Verify(t.Context(), token, "https://vault.azure.net"); err != nil || p.ObjectID != m.ObjectID || p.Identity != to {
+		t.Errorf("its token says %+v %v", p, err)
+	}
+	if next := f.identity(t, "c1", clusterID); next.ObjectID == m.ObjectID {
+		t.Error("a new resource under the old id took the identity")
+	}
+}
+
 func TestIdentityIsPartOfTheCallersTransaction(t *testing.T) {
 	t.Parallel()
 	f := open(t)

@@ -73,6 +73,36 @@ func (d *Directory) DeleteIdentity(ctx context.Context, tx store.Tx, objectID st
 	return nil
 }
 
+// MoveIdentity makes resourceID the owner of an identity, inside the caller's
+// transaction: its resource has moved to another group or subscription. Object
+// id and application id stay, and so does everything that was granted to them;
+// tokens name the new owner from now on. ErrNotFound when there is no identity
+// of that object id, ErrIdentityExists when the new owner has one already.
+func (d *Directory) MoveIdentity(ctx context.Context, tx store.Tx, objectID, resourceID string) error {
+	id, err := ids.Parse(resourceID)
+	if err != nil || !id.IsResource() {
+		return fmt.Errorf("move identity: %q is not a resource id", resourceID)
+	}
+	p, err := readIdentity(tx, objectID)
+	if err != nil {
+		return fmt.Errorf("move identity: %w", err)
+	}
+	if owner, err := readIndex(tx, bucketIdentityOwners, id.Key()); err == nil && owner != p.ObjectID {
+		return fmt.Errorf("move identity to %s: %w", resourceID, ErrIdentityExists)
+	} else if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("move identity: %w", err)
+	}
+	if err := tx.Delete(bucketIdentityOwners, key(p.ResourceID)); err != nil {
+		return fmt.Errorf("delete identity owner %s: %w", p.ResourceID, err)
+	}
+	p.ResourceID = id.String()
+	if err := errors.Join(putPrincipal(tx, p), store.PutJSON(tx, bucketIdentityOwners, id.Key(), p.ObjectID)); err != nil {
+		return fmt.Errorf("move identity: %w", err)
+	}
+	d.log.DebugContext(ctx, "managed identity moved", "principal", p.ObjectID, "scope", p.ResourceID)
+	return nil
+}
+
 // Identity returns a managed identity by object id, or ErrNotFound.
 func (d *Directory) Identity(ctx context.Context, objectID string) (ManagedIdentity, error) {
 	return d.viewIdentity(ctx, func(store.Tx) (string, error) { return objectID, nil })

@@ -83,6 +83,7 @@ type parts struct {
 	vault      *vault.Service
 	directory  *directory.Directory
 	access     *authz.Engine
+	clusters   *rpkusto.Provider
 	// store and barrier are the instance's as long as it stays unsealed.
 	store   store.Store
 	barrier *barrier.Barrier
@@ -178,6 +179,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
 		Keys: customer, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
+	p.clusters = clusters
 	front.Register(
 		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: dir.TenantID()}),
 		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Front: front, Log: log, Now: now}),
@@ -218,11 +220,20 @@ func (p *parts) clusterName(ctx context.Context, id string) string {
 	return spec.Name
 }
 
+// clusterScope is the ARM id that a cluster has now, for the audit log.
+func (p *parts) clusterScope(spec cluster.Spec) string {
+	id, err := p.clusters.ResourceID(context.Background(), spec.ID)
+	if err != nil {
+		p.log.Error("a cluster's resource id cannot be read", "cluster", spec.Name, "error", err)
+	}
+	return id
+}
+
 // clusterState opens the loopback listener of a cluster that runs and closes
 // that of one that does not, and rewrites connection.json.
 func (p *parts) clusterState(spec cluster.Spec, phase cluster.Phase) {
 	host := hostOf(spec.URI)
-	event := audit.Event{Operation: "cluster/" + strings.ToLower(string(phase)), Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}}
+	event := audit.Event{Operation: "cluster/" + strings.ToLower(string(phase)), Result: audit.Allowed, Scope: p.clusterScope(spec), Actor: audit.Actor{FirstParty: "cluster " + spec.ID}}
 	if err := p.audit.Record(context.Background(), event); err != nil {
 		p.log.Error("a cluster's change of state is not in the audit log", "cluster", spec.Name, "error", err)
 	}
@@ -247,7 +258,7 @@ func (p *parts) databaseKeyState(spec cluster.Spec, database string, from, to en
 }
 
 func (p *parts) recordKeyState(spec cluster.Spec, operation, detail string, cause error) {
-	event := audit.Event{Operation: operation, Result: audit.Allowed, Scope: spec.ResourceID, Actor: audit.Actor{FirstParty: "cluster " + spec.ID}, Detail: detail}
+	event := audit.Event{Operation: operation, Result: audit.Allowed, Scope: p.clusterScope(spec), Actor: audit.Actor{FirstParty: "cluster " + spec.ID}, Detail: detail}
 	var revoked *envelope.RevokedError
 	if errors.As(cause, &revoked) {
 		event.Code = revoked.Code

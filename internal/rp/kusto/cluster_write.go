@@ -290,7 +290,7 @@ func (p *Provider) birth(ctx context.Context, tx store.Tx, req *provider.Request
 	if err := tx.Put(bucketIDs, rec.ID, []byte(rec.armID().Key())); err != nil {
 		return err
 	}
-	return p.runtime.Create(ctx, tx, cluster.Spec{ID: rec.ID, ResourceID: rec.resourceID(), Name: name, Location: string(rec.Location), URI: rec.uri()})
+	return p.runtime.Create(ctx, tx, cluster.Spec{ID: rec.ID, Name: name, Location: string(rec.Location), URI: rec.uri()})
 }
 
 // accepted is the first answer of a PUT or PATCH that has started work.

@@ -13,6 +13,8 @@ import (
 type Identities interface {
 	// CreateIdentity makes a managed identity inside the caller's transaction.
 	CreateIdentity(ctx context.Context, tx store.Tx, name, resourceID string) (directory.ManagedIdentity, error)
+	// MoveIdentity gives it another resource as its owner; its ids stay.
+	MoveIdentity(ctx context.Context, tx store.Tx, objectID, resourceID string) error
 	// DeleteIdentity removes it; its tokens are worth nothing from then on.
 	DeleteIdentity(ctx context.Context, tx store.Tx, objectID string) error
 }

@@ -177,7 +177,7 @@ func (p *Provider) Types() []provider.ResourceType {
 	all := versions()
 	return []provider.ResourceType{
 		{Type: "clusters", APIVersions: all, Locations: places, Tracked: true, ChecksETag: true,
-			Capabilities: "SystemAssignedResourceIdentity, SupportsTags, SupportsLocation",
+			Capabilities: "CrossResourceGroupResourceMove, CrossSubscriptionResourceMove, SystemAssignedResourceIdentity, SupportsTags, SupportsLocation",
 			Actions:      []string{"start", "stop", "skus", "checkNameAvailability", "checkPrincipalAssignmentNameAvailability"}},
 		{Type: "clusters/databases", APIVersions: all, Locations: places, Capabilities: "None",
 			Actions: []string{"addPrincipals", "listPrincipals", "removePrincipals", "checkPrincipalAssignmentNameAvailability"}},

@@ -236,6 +236,13 @@ func (fakeIdentities) CreateIdentity(_ context.Context, tx store.Tx, name, resou
 	return m, store.PutJSON(tx, "fake.identities", m.ObjectID, name)
 }
 
+func (fakeIdentities) MoveIdentity(_ context.Context, tx store.Tx, objectID, resourceID string) error {
+	if _, err := tx.Get("fake.identities", objectID); err != nil {
+		return directory.ErrNotFound
+	}
+	return store.PutJSON(tx, "fake.owners", objectID, resourceID)
+}
+
 func (fakeIdentities) DeleteIdentity(_ context.Context, tx store.Tx, objectID string) error {
 	if err := tx.Delete("fake.identities", objectID); err != nil {
 		return directory.ErrNotFound

@@ -38,6 +38,9 @@ func (p *Provider) moveResources(ctx context.Context, req *provider.Request, kin
 	if err := p.mayMove(ctx, req, move); err != nil {
 		return nil, err
 	}
+	if err := p.Store.View(ctx, func(tx store.Tx) error { return move.spell(tx) }); err != nil {
+		return nil, fmt.Errorf("move resources: %w", err)
+	}
 	payload, err := json.Marshal(move)
 	if err != nil {
 		return nil, err
@@ -57,6 +60,31 @@ func (p *Provider) moveResources(ctx context.Context, req *provider.Request, kin
 	resp := &provider.Response{Status: http.StatusAccepted, Header: http.Header{}, OperationID: id}
 	operations.Headers(resp.Header, "", resultURL(req, id), retryAfter)
 	return resp, nil
+}
+
+// spell gives the new ids the casing of the target group.
+func (m *movePayload) spell(tx store.Tx) error {
+	target, err := ids.Parse(m.Target)
+	if err != nil {
+		return err
+	}
+	g, err := scope.FindGroup(tx, target.Subscription, target.ResourceGroup)
+	if errors.Is(err, scope.ErrNoGroup) {
+		return nil // checkGroups says so
+	}
+	if err != nil {
+		return err
+	}
+	m.Target = g.ID().String()
+	for i := range m.To {
+		to, err := ids.Parse(m.To[i])
+		if err != nil {
+			return err
+		}
+		to.Subscription, to.ResourceGroup = g.Subscription, g.Name
+		m.To[i] = to.String()
+	}
+	return nil
 }
 
 func readMove(req *provider.Request) (movePayload, error) {
@@ -134,10 +162,14 @@ func checkGroups(tx store.Tx, m movePayload) error {
 	if err != nil {
 		return err
 	}
-	if _, err := scope.FindSubscription(tx, target.Subscription); errors.Is(err, scope.ErrNoSubscription) {
+	s, err := scope.FindSubscription(tx, target.Subscription)
+	switch {
+	case errors.Is(err, scope.ErrNoSubscription):
 		return azerr.SubscriptionNotFound(target.Subscription)
-	} else if err != nil {
+	case err != nil:
 		return err
+	case s.State == scope.Disabled:
+		return azerr.ReadOnlyDisabledSubscription(s.ID)
 	}
 	g, err := scope.FindGroup(tx, target.Subscription, target.ResourceGroup)
 	switch {
@@ -150,6 +182,17 @@ func checkGroups(tx store.Tx, m movePayload) error {
 	}
 	if err := unlocked(tx, target, false); err != nil {
 		return err
+	}
+	for _, to := range m.To { // what arrives must be welcome
+		id, err := ids.Parse(to)
+		if err != nil {
+			return err
+		}
+		if r, said, err := scope.FindRegistration(tx, target.Subscription, id.Namespace); err != nil {
+			return err
+		} else if said && !r.Registered {
+			return azerr.MissingSubscriptionRegistration(r.Namespace)
+		}
 	}
 	for _, from := range m.From { // what moves away is gone from where it was
 		id, err := ids.Parse(from)

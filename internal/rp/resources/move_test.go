@@ -77,7 +77,22 @@ func TestMove(t *testing.T) {
 		}
 		h.Must(t, "DELETE", lock, "", 200)
 	}
-	body := moveBody(group("rg2"), box("rg1", "a"), box("rg1", "b"))
+	// a subscription that does not know the namespace, and one that is disabled
+	alias := h.Must(t, "PUT", "/providers/Microsoft.Subscription/aliases/second?api-version=2021-10-01", `{"properties":{"displayName":"Second","workload":"Production","billingScope":"b"}}`, 200, 201)
+	other, _ := alias.Get("properties", "subscriptionId").(string)
+	there := "/subscriptions/" + other
+	h.Must(t, "PUT", there+"/resourceGroups/rg1"+v, `{"location":"westeurope"}`, 201)
+	h.Must(t, "POST", there+"/providers/Contoso.Toys/unregister"+v, "", 200)
+	if a := h.Do(t, "POST", move, moveBody(there+"/resourceGroups/rg1", box("rg1", "a"))); a.Code() != "MissingSubscriptionRegistration" {
+		t.Errorf("not registered: %d %s", a.Status, a.Body)
+	}
+	h.Must(t, "POST", there+"/providers/Contoso.Toys/register"+v, "", 200)
+	h.Must(t, "POST", there+"/providers/Microsoft.Subscription/cancel?api-version=2021-10-01", "", 200)
+	if a := h.Do(t, "POST", move, moveBody(there+"/resourceGroups/rg1", box("rg1", "a"))); a.Code() != "ReadOnlyDisabledSubscription" {
+		t.Errorf("disabled: %d %s", a.Status, a.Body)
+	}
+	// the ids have the casing of the group, however it was named
+	body := moveBody(group("RG2"), box("rg1", "a"), box("rg1", "b"))
 	if a := h.Ended(t, h.Must(t, "POST", validate, body, 202)); a.Status != 204 {
 		t.Errorf("validate: %d %s", a.Status, a.Body)
 	}
