@@ -8,6 +8,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/azerr"
+	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/vault"
 )
 
@@ -27,10 +28,11 @@ func (p *rp) listDeleted(ctx context.Context, req *provider.Request) (*provider.
 	return ok(list{Value: out, NextLink: next}), nil
 }
 
-// place is the location and the vault's name of a locations/deletedVaults id.
+// place is the location, in its normal form, and the vault's name of a
+// locations/deletedVaults id.
 func place(req *provider.Request) (location, name string) {
 	names := req.ID.Names()
-	return names[0], names[1]
+	return string(ids.ParseLocation(names[0])), names[1]
 }
 
 func (p *rp) getDeleted(ctx context.Context, req *provider.Request) (*provider.Response, error) {

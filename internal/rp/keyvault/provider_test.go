@@ -262,8 +262,8 @@ func TestLifeAndDeath(t *testing.T) {
 		t.Errorf("recovered: %v", got)
 	}
 	f.must("DELETE", base+"kv1", api, "")
-	resp, err := f.do("POST", gone+"/purge", api, "")
-	if err != nil || resp.Status != 202 || resp.Body != nil {
+	resp, err := f.do("POST", strings.Replace(gone, "westeurope", "West Europe", 1)+"/purge", api, "")
+	if err != nil || resp.Status != 202 || resp.Body != nil || !strings.Contains(resp.Header.Get("Location"), "/locations/westeurope/operationResults/") {
 		t.Fatalf("purge: %+v %v", resp, err)
 	}
 	poll, _, _ := strings.Cut(strings.TrimPrefix(resp.Header.Get("Location"), "https://management.azure.com"), "?")
