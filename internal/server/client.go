@@ -58,6 +58,13 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// FromClient reports whether a request with that context came from one of the
+// clients of Client, and not from anybody else on the machine.
+func (s *Server) FromClient(ctx context.Context) bool {
+	conn, ok := ctx.Value(connectionKey{}).(net.Conn)
+	return ok && s.own.has(conn)
+}
+
 // forgetConnections closes the idle connections of our own clients, in whose
 // buffers the last answers lie.
 func (s *Server) forgetConnections() {

@@ -152,7 +152,9 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
-	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Advanced: p.clock.Advanced, Log: log, TenantID: dir.TenantID()})
+	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Advanced: p.clock.Advanced, Log: log, TenantID: dir.TenantID(),
+		// Clusters are trusted by the connection, whatever identity they come with.
+		Trusted: p.server.FromClient})
 	// The Kusto side reaches every vault as a client, our own through our own listener.
 	external, err := externalCredential(cfg.AllowedVaultHosts)
 	if err != nil {

@@ -16,9 +16,12 @@ const endingTime = 200 * time.Millisecond
 // on its way over one would be lost.
 type ownConnections struct {
 	mu    sync.Mutex
-	open  map[string]bool // by the client's address
+	open  map[string]bool // by both ends: another socket may have the client's address alone
 	known map[string]bool // connections that the listener has
 }
+
+// ends names a connection by its two addresses.
+func ends(client, server net.Addr) string { return client.String() + ">" + server.String() }
 
 func newOwnConnections() *ownConnections {
 	return &ownConnections{open: map[string]bool{}, known: map[string]bool{}}
@@ -28,27 +31,34 @@ func newOwnConnections() *ownConnections {
 func (c *ownConnections) dialled(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open[conn.LocalAddr().String()] = true
+	c.open[ends(conn.LocalAddr(), conn.RemoteAddr())] = true
+}
+
+// has reports whether the listener's end is that of one of our clients.
+func (c *ownConnections) has(conn net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open[ends(conn.RemoteAddr(), conn.LocalAddr())]
 }
 
 // state is the listener's http.Server.ConnState.
 func (c *ownConnections) state(conn net.Conn, state http.ConnState) {
-	address := conn.RemoteAddr().String()
+	both := ends(conn.RemoteAddr(), conn.LocalAddr())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if state == http.StateClosed || state == http.StateHijacked {
-		delete(c.known, address)
-		delete(c.open, address)
+		delete(c.known, both)
+		delete(c.open, both)
 		return
 	}
-	c.known[address] = true
+	c.known[both] = true
 }
 
 func (c *ownConnections) any() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for address := range c.open {
-		if c.known[address] {
+	for both := range c.open {
+		if c.known[both] {
 			return true
 		}
 	}

@@ -200,6 +200,47 @@ func TestClientNeverLeavesServedHosts(t *testing.T) {
 	}
 }
 
+// TestFromClient: only what our own client sends over its own connection is ours.
+func TestFromClient(t *testing.T) {
+	t.Parallel()
+	ca, err := server.OpenCA(t.Context(), memstore.New(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.Listen(server.Options{ProxyAddr: "127.0.0.1:0", DirectAddr: "127.0.0.1:0", CA: ca, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetPlanes(server.Planes{Vault: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, s.FromClient(r.Context()))
+	})})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	const u = "https://kv1.vault.azure.net/"
+	own := s.Client(nil)
+	proxied := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: s.ProxyAddr()}), TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}}
+	direct := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.DirectAddr())
+	}}
+	defer proxied.CloseIdleConnections()
+	defer direct.CloseIdleConnections()
+	for range 2 { // the second time over connections that are kept
+		for _, c := range []struct {
+			client *http.Client
+			want   string
+		}{{own, "true"}, {&http.Client{Transport: proxied}, "false"}, {&http.Client{Transport: direct}, "false"}} {
+			if _, got := get(t, c.client, u); got != c.want {
+				t.Errorf("from our client: %s, wanted %s", got, c.want)
+			}
+		}
+	}
+	if s.FromClient(t.Context()) {
+		t.Error("a context without a connection is ours")
+	}
+}
+
 func TestCA(t *testing.T) {
 	t.Parallel()
 	st := memstore.New()

@@ -57,8 +57,8 @@ type Config struct {
 	Suffix string
 	// LoginURL is the authority without the tenant; "https://login.microsoftonline.com" when empty.
 	LoginURL string
-	// Trusted reports whether a request's context was marked as a connection
-	// of our own services. Together with bypass=AzureServices it passes a closed
+	// Trusted reports whether a request's context is that of a connection of our
+	// own services. Together with bypass=AzureServices it passes a closed
 	// firewall. A cluster's system identity passes without it.
 	Trusted func(ctx context.Context) bool
 	// Hint is called after a committed change with the name of the vault in
