@@ -24,7 +24,6 @@ import (
 const (
 	stateName    = "state.db"
 	manifestName = "backup.json"
-	staging      = ".backup-"
 )
 
 // leftOut are files that belong to a running server, not to its data.
@@ -60,14 +59,11 @@ func Create(ctx context.Context, dir, to string, now time.Time) (m Manifest, err
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return m, fmt.Errorf("backup: %s is there already", to)
 	}
-	stage, err := os.MkdirTemp(dir, staging)
+	stage, lock, err := freeze(ctx, dir)
 	if err != nil {
 		return m, fmt.Errorf("backup: %w", err)
 	}
-	defer os.RemoveAll(stage)
-	if err := freeze(ctx, dir, stage); err != nil {
-		return m, fmt.Errorf("backup: %w", err)
-	}
+	defer func() { err = errors.Join(err, os.RemoveAll(stage), lock.Close()) }()
 	part := to + ".part"
 	if err := os.Mkdir(part, 0o700); err != nil {
 		return m, fmt.Errorf("backup: %w", err)
@@ -95,13 +91,24 @@ func Create(ctx context.Context, dir, to string, now time.Time) (m Manifest, err
 	return m, nil
 }
 
-// freeze takes the snapshot of the state and then links everything else.
-func freeze(ctx context.Context, dir, stage string) error {
+// freeze takes the snapshot of the state and then links everything else, into
+// a folder that is locked until lock is closed.
+func freeze(ctx context.Context, dir string) (stage string, lock *os.File, err error) {
 	release, err := durable.Exclusive(filepath.Join(dir, durable.RemovalLock))
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	defer release()
+	if stage, lock, err = newStage(dir); err != nil {
+		return "", nil, err
+	}
+	if err := fill(ctx, dir, stage); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(stage), lock.Close())
+	}
+	return stage, lock, nil
+}
+
+func fill(ctx context.Context, dir, stage string) error {
 	if err := sqlstore.Snapshot(ctx, filepath.Join(dir, stateName), filepath.Join(stage, stateName)); err != nil {
 		return err
 	}

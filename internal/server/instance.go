@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kustos-io/kustos/internal/backup"
 	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/barrier/passphrase"
 	"github.com/kustos-io/kustos/internal/barrier/seals"
@@ -67,6 +68,9 @@ func openOrSealed(ctx context.Context, cfg config.Config) (in *instance, asleep,
 	if in.lock, err = lockDir(dir); err != nil {
 		return nil, nil, err
 	}
+	if err := sweepFolder(dir); err != nil {
+		return nil, nil, errors.Join(err, in.close())
+	}
 	_, known := barrier.InstanceID(dir)
 	err = in.unseal(ctx, cfg.Seal, nil)
 	if known == nil && errors.Is(err, passphrase.ErrNobodyToAsk) {
@@ -79,6 +83,15 @@ func openOrSealed(ctx context.Context, cfg config.Config) (in *instance, asleep,
 		return nil, nil, errors.Join(err, in.close())
 	}
 	return in, nil, nil
+}
+
+// sweepFolder removes what a crash left in the folder itself: files that were
+// being written aside, and copies of killed backups.
+func sweepFolder(dir string) error {
+	if err := errors.Join(durable.Sweep(dir), backup.Sweep(dir)); err != nil {
+		return fmt.Errorf("remove what a crash left in %s: %w", dir, err)
+	}
+	return nil
 }
 
 // lockDir takes the folder's lock, which the kernel drops when the process ends.
