@@ -133,6 +133,7 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 	if err != nil {
 		return err
 	}
+	r.scrub(ctx, n.spec.ID)
 	if k := n.ownKeyIfAny(gone.ID); k != nil {
 		k.wake() // its keeper ends
 	}

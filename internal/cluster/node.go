@@ -258,6 +258,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	} else if err != nil {
 		return fmt.Errorf("delete cluster %s: %w", id, err)
 	}
+	r.scrub(ctx, n.spec.ID)
 	n.mu.Lock()
 	n.deleted, n.wanted = true, false
 	n.mu.Unlock()
@@ -334,5 +335,12 @@ func (r *Runtime) ProbeNow(id string) {
 		for _, k := range n.databaseKeys() {
 			k.wake()
 		}
+	}
+}
+
+// scrub overwrites what is left, in the store's log, of keys that were deleted.
+func (r *Runtime) scrub(ctx context.Context, id string) {
+	if err := store.Scrub(ctx, r.cfg.Store); err != nil {
+		r.cfg.Log.Warn("deleted keys are not scrubbed from the store's log yet", "cluster", id, "error", err)
 	}
 }

@@ -105,6 +105,10 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 			p.abandon()
 		}
 	}()
+	// What was superseded or deleted just before a crash.
+	if err := store.Scrub(ctx, in.store); err != nil {
+		log.Warn("what was deleted is not scrubbed from the store's log yet", "error", err)
+	}
 	if p.clock, err = openClock(ctx, in.store, cfg.Clock); err != nil {
 		return nil, err
 	}
