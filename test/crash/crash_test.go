@@ -4,13 +4,16 @@ package crash_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/kustos-io/kustos/internal/client"
 	"github.com/kustos-io/kustos/test/harness"
@@ -19,6 +22,9 @@ import (
 var runs = flag.Int("crash.runs", 5, "how often to kill the server; docs/benchmarks.md records a run of 50")
 
 func TestMain(m *testing.M) {
+	if os.Getenv(execVariable) != "" {
+		launch()
+	}
 	flag.Parse()
 	code := m.Run()
 	harness.Cleanup()
@@ -110,10 +116,7 @@ func write(ctx context.Context, c *client.Client, uri string, stream bool, first
 // no row is there twice.
 func lost(t *testing.T, c *client.Client, uri string, have *acked) (missing []int, total int) {
 	t.Helper()
-	rows, err := c.Query(t.Context(), uri, "db", "set notruncation; T | project Id")
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := answer(t, c, uri, "db", "set notruncation; T | project Id")
 	there := map[int]bool{}
 	for _, r := range rows {
 		id := int(r[0].(float64))
@@ -128,4 +131,27 @@ func lost(t *testing.T, c *client.Client, uri string, have *acked) (missing []in
 		}
 	}
 	return missing, len(rows)
+}
+
+// answer asks a cluster that was just started: while it replays a long log it
+// refuses with 412, for the reason that it is not running.
+func answer(t *testing.T, c *client.Client, uri, database, text string) [][]any {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(time.Minute); ; {
+		rows, err := c.Query(t.Context(), uri, database, text)
+		if err == nil {
+			return rows
+		}
+		var refused *client.RefusedError
+		if !errors.As(err, &refused) || refused.Status != http.StatusPreconditionFailed || !strings.Contains(refused.Message, "not running") {
+			t.Fatal(err)
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(err)
+		}
+	}
 }
