@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
+	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/directory"
@@ -61,6 +62,9 @@ func (p *Provider) movable(tx store.Tx, from ids.ID) (*record, map[string]databa
 	}
 	return rec, databases, nil
 }
+
+// Moved has nothing to do: nothing that is kept in memory knows a cluster by its id.
+func (p *Provider) Moved(context.Context, ids.ID, ids.ID, authz.Principal) {}
 
 // Move gives a cluster, its databases and its principal assignments other ids.
 func (p *Provider) Move(ctx context.Context, tx store.Tx, from, to ids.ID) error {
