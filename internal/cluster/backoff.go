@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -60,7 +61,7 @@ func (b *backoff) reset() {
 	b.silent, b.next = 0, time.Time{}
 }
 
-// say puts what is being done about it before a reason.
+// say adds to a reason what is being done about it.
 func (b *backoff) say(reason string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,5 +72,6 @@ func (b *backoff) say(reason string) string {
 	if b.silent > 1 {
 		times = fmt.Sprintf("%d times", b.silent)
 	}
-	return fmt.Sprintf("tried %s in vain, again at %s: %s", times, b.next.UTC().Format(time.RFC3339), reason)
+	line, rest, _ := strings.Cut(reason, "\n") // what follows is for the log
+	return strings.TrimSpace(fmt.Sprintf("%s; tried %s in vain, again at %s\n%s", line, times, b.next.UTC().Format(time.RFC3339), rest))
 }

@@ -1,14 +1,11 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/store"
 )
@@ -25,7 +22,9 @@ type databaseKey struct {
 	changing sync.Mutex // one change of KEK at a time
 	moving   sync.Mutex // one change of the state at a time
 
-	patience backoff // while nobody answers
+	patience backoff    // while nobody answers
+	hearing  hearing    // about the key
+	turn     sync.Mutex // one opening or closing at a time, after an answer was heard
 
 	mu        sync.Mutex
 	state     envelope.KeyState
@@ -112,12 +111,26 @@ func (n *node) unlockDatabases(ctx context.Context) (map[string]error, error) {
 }
 
 // databasesUp tells the machines of the databases that could be unlocked that
-// the data answers.
-func (n *node) databasesUp() {
+// the data answers, in a session that has just begun. One that was refused since
+// it was unlocked is closed again.
+func (n *node) databasesUp(s *session) {
 	for _, k := range n.databaseKeys() {
-		if !n.ring.DatabaseLocked(k.id) {
-			k.up()
-		}
+		k.settle(s)
+	}
+}
+
+func (k *databaseKey) settle(s *session) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	k.mu.Lock()
+	refused, cause := k.state == envelope.KeySuspended, k.cause
+	k.mu.Unlock()
+	switch {
+	case k.n.ring.DatabaseLocked(k.id):
+	case refused:
+		s.suspendDatabase(k.id, k.suspended(cause))
+	default:
+		k.up()
 	}
 }
 
@@ -168,7 +181,19 @@ func (k *databaseKey) now() envelope.KeyState {
 
 // unlock asks for the key. What it returns is why the database stays closed.
 func (k *databaseKey) unlock(ctx context.Context) error {
+	question := k.hearing.ask()
 	err := k.n.ring.UnlockDatabase(ctx, k.id)
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if definite(err) && !k.hearing.hear(question) {
+		k.wake() // what was heard to a later question counts, and is asked for again
+		if k.now() == envelope.KeySuspended {
+			k.n.ring.LockDatabase(k.id)
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.suspended(k.cause)
+		}
+	}
 	if err == nil {
 		k.answered()
 		if s := k.now(); s == envelope.KeySuspended || s == envelope.KeyFailed {
@@ -176,16 +201,26 @@ func (k *databaseKey) unlock(ctx context.Context) error {
 		}
 		return nil
 	}
-	why := k.suspended(err)
-	k.worry(err)
-	if errors.Is(err, envelope.ErrRevoked) {
-		k.move(envelope.KeyRefused, err)
-		if k.now() == envelope.KeySuspending {
-			k.noteSuspension(true)
-			k.move(envelope.KeyWiped, nil)
-		}
+	k.refused(err)
+	return k.suspended(err)
+}
+
+// definite reports whether an answer about a key is a yes or a no.
+func definite(err error) bool { return err == nil || errors.Is(err, envelope.ErrRevoked) }
+
+// refused is why a database that is closed is not opened. The caller holds turn.
+func (k *databaseKey) refused(err error) {
+	if !errors.Is(err, envelope.ErrRevoked) {
+		k.worry(err)
+		return
 	}
-	return why
+	k.patience.reset() // the state must not say that nobody answers
+	k.worry(err)
+	k.move(envelope.KeyRefused, err)
+	if k.now() == envelope.KeySuspending {
+		k.noteSuspension(true)
+		k.move(envelope.KeyWiped, nil)
+	}
 }
 
 // up says that the data answers.
@@ -228,194 +263,4 @@ func (k *databaseKey) suspended(cause error) *SuspendedError {
 		return &SuspendedError{Database: name, Code: revoked.Code, VaultURI: revoked.VaultURI, Reason: revoked.Reason}
 	}
 	return &SuspendedError{Database: name, Code: "KeyVaultUnavailable", Reason: "the key of the database cannot be reached"}
-}
-
-// keep probes the key of a database that is open, and opens one whose key is
-// back. It ends when the database has no KEK of its own any more.
-func (k *databaseKey) keep() {
-	n := k.n
-	for {
-		advanced := n.r.cfg.Advanced()
-		n.mu.Lock()
-		s, deleted := n.current, n.deleted
-		n.mu.Unlock()
-		_, own, err := n.ring.DatabaseWrapped(n.r.ctx, k.id)
-		if deleted || errors.Is(err, envelope.ErrNotFound) || err == nil && !own {
-			if k.retire() {
-				return
-			}
-			continue
-		}
-		wait := n.r.cfg.ProbeInterval
-		switch {
-		case s == nil:
-			k.patience.reset()
-		case s.databaseClosed(k.id) == nil:
-			wait = k.patience.after(n.r.cfg, k.probeNow(), true, wait/8)
-		default:
-			done, first := k.resume(s), firstRetry
-			if k.now() == envelope.KeySuspended {
-				first = wait
-			}
-			wait = k.patience.after(n.r.cfg, done, false, first)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-n.r.ctx.Done():
-			timer.Stop()
-			return
-		case <-k.kick:
-			timer.Stop()
-		case <-advanced:
-			timer.Stop()
-		case <-timer.C:
-		}
-	}
-}
-
-// retire takes the entry out, unless the database got a KEK again meanwhile:
-// the keeper of one that comes later is another.
-func (k *databaseKey) retire() bool {
-	k.changing.Lock()
-	defer k.changing.Unlock()
-	k.n.mu.Lock()
-	deleted := k.n.deleted
-	k.n.mu.Unlock()
-	_, own, err := k.n.ring.DatabaseWrapped(k.n.r.ctx, k.id)
-	if !deleted && (own || err != nil && !errors.Is(err, envelope.ErrNotFound)) {
-		return k.n.r.ctx.Err() != nil
-	}
-	k.n.mu.Lock()
-	if k.n.own[k.id] == k {
-		delete(k.n.own, k.id)
-	}
-	k.n.mu.Unlock()
-	k.mu.Lock()
-	k.gone = true
-	k.mu.Unlock()
-	if err != nil {
-		k.n.ring.LockDatabase(k.id) // it was dropped
-	}
-	return true
-}
-
-// probeNow asks whether the key is still there, and reports whether there was
-// an answer. A definite refusal closes the database at once; silence does after
-// the grace period.
-func (k *databaseKey) probeNow() (answered bool) {
-	n := k.n
-	n.mu.Lock()
-	s := n.current
-	n.mu.Unlock()
-	if s == nil || s.databaseClosed(k.id) != nil {
-		k.wake()
-		return true
-	}
-	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
-	defer cancel()
-	before, own, err := n.ring.DatabaseWrapped(ctx, k.id)
-	if err == nil && !own {
-		return true
-	}
-	if err == nil {
-		err = n.ring.ProbeDatabase(ctx, k.id)
-	}
-	if err != nil {
-		after, own, again := n.ring.DatabaseWrapped(ctx, k.id)
-		if n.r.ctx.Err() != nil || again == nil && (!own || !bytes.Equal(after.Ciphertext, before.Ciphertext)) || errors.Is(again, envelope.ErrNotFound) {
-			k.wake() // the answer was about a key that is not in force any more
-			return true
-		}
-	} else {
-		k.answered()
-	}
-	k.mu.Lock()
-	silent := n.r.cfg.Now().Sub(k.askedLast)
-	k.mu.Unlock()
-	switch {
-	case err == nil:
-		k.worry(k.follow(ctx))
-	case errors.Is(err, envelope.ErrRevoked):
-		k.patience.reset()
-		k.suspend(s, err)
-	case silent > n.r.cfg.GracePeriod:
-		k.suspend(s, fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
-	default:
-		n.r.cfg.Log.Warn("key of a database cannot be probed", "cluster", n.spec.ID, "database", k.id, "silent", silent, "error", err)
-		k.worry(err)
-	}
-	return !errors.Is(err, envelope.ErrUnavailable)
-}
-
-// follow is what follow of the cluster's key is.
-func (k *databaseKey) follow(ctx context.Context) error {
-	k.changing.Lock()
-	defer k.changing.Unlock()
-	now, own, err := k.n.ring.DatabaseWrapped(ctx, k.id)
-	if err != nil || !own {
-		return err
-	}
-	newest, err := k.n.r.newest(ctx, now.KEK)
-	if err != nil || now.KEK.KeyVersion != "" || newest == now.KeyVersion {
-		return err
-	}
-	if err := k.n.ring.ChangeDatabaseKEK(ctx, k.id, now.KEK); err != nil {
-		return fmt.Errorf("follow key version %s: %w", newest, err)
-	}
-	return nil
-}
-
-func (k *databaseKey) suspend(s *session, cause error) {
-	k.move(envelope.KeyRefused, cause)
-	k.worry(cause)
-	k.noteSuspension(true)
-	if s.suspendDatabase(k.id, k.suspended(cause)) && s.cfg.Forget != nil {
-		s.cfg.Forget(k.n.spec, k.id)
-	}
-	k.move(envelope.KeyWiped, nil)
-}
-
-// resume tries to open a database that is closed. It reports whether it is
-// open, or was refused: false asks for another try.
-func (k *databaseKey) resume(s *session) bool {
-	n := k.n
-	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
-	err := n.ring.UnlockDatabase(ctx, k.id)
-	cancel()
-	if n.r.ctx.Err() != nil || s.ctx.Err() != nil {
-		return true
-	}
-	if err != nil {
-		if k.now() == envelope.KeySuspended && !errors.Is(err, envelope.ErrRevoked) {
-			return false // who refused before has not said anything new
-		}
-		k.worry(err)
-		if errors.Is(err, envelope.ErrRevoked) {
-			k.move(envelope.KeyRefused, err)
-			if k.now() == envelope.KeySuspending {
-				k.noteSuspension(true)
-				k.move(envelope.KeyWiped, nil)
-			}
-			return true
-		}
-		return false
-	}
-	k.answered()
-	if st := k.now(); st == envelope.KeySuspended || st == envelope.KeyFailed {
-		k.move(envelope.KeyAnswered, nil)
-	}
-	if err := s.resumeDatabase(s.ctx, k.id); err != nil {
-		if s.ctx.Err() != nil || errors.Is(err, catalog.ErrNotFound) {
-			return true
-		}
-		n.ring.LockDatabase(k.id)
-		k.worry(err)
-		if k.now() == envelope.KeyRestoring {
-			k.move(envelope.KeyBroke, err)
-		}
-		n.r.cfg.Log.Error("database cannot be opened again", "cluster", n.spec.ID, "database", k.id, "error", err)
-		return false
-	}
-	k.up()
-	return true
 }

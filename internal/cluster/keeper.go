@@ -93,6 +93,7 @@ func (n *node) resume() bool {
 func (n *node) probe() (answered bool) {
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
 	defer cancel()
+	question := n.hearing.ask()
 	wrapped, err := n.ring.Wrapped(ctx)
 	if err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
 		n.worry(nil) // ours: it is there as long as we are
@@ -101,27 +102,33 @@ func (n *node) probe() (answered bool) {
 	if err == nil {
 		err = n.ring.Probe(ctx)
 	}
-	if err != nil && n.r.ctx.Err() == nil && n.replaced(ctx, wrapped) {
-		n.wake() // the answer was about a key that is not in force any more
-		return true
-	}
-	now := n.r.cfg.Now()
-	n.mu.Lock()
-	if err == nil {
-		n.askedLast = now
-	}
-	silent := now.Sub(n.askedLast)
-	n.mu.Unlock()
-	switch {
+	switch now := n.r.cfg.Now(); {
 	case n.r.ctx.Err() != nil:
 	case err == nil:
-		n.worry(n.follow(ctx))
+		if !n.hearing.hear(question) {
+			return true
+		}
+		n.mu.Lock()
+		n.askedLast = now
+		n.mu.Unlock()
+		if err := n.follow(ctx); !n.hearing.stale(question) {
+			n.worry(err)
+		}
 	case errors.Is(err, envelope.ErrRevoked):
-		n.patience.reset() // the state must not say that nobody answers
-		n.suspend(err)
-	case silent > n.r.cfg.GracePeriod:
-		n.suspend(fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
+		n.suspend(question, wrapped, err)
+	case n.hearing.stale(question):
+		return true // somebody who asked later was answered
+	case n.replaced(ctx, wrapped):
+		n.wake() // the silence was about a key that is not in force any more
+		return true
 	default:
+		n.mu.Lock()
+		silent := now.Sub(n.askedLast)
+		n.mu.Unlock()
+		if silent > n.r.cfg.GracePeriod {
+			n.suspend(question, wrapped, fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
+			break
+		}
 		n.r.cfg.Log.Warn("key of a cluster cannot be probed", "cluster", n.spec.ID, "silent", silent, "error", err)
 		n.worry(err)
 	}
@@ -174,21 +181,36 @@ func (r *Runtime) newest(ctx context.Context, kek envelope.KEK) (version string,
 func (n *node) worry(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.current != nil {
+	if n.current != nil && n.phase == Running { // not while it is being suspended
 		n.cause = err
 	}
 }
 
 // suspend ends the session because the key is away: no answers any more, the
-// child killed, plaintext and keys gone. Rows in the log stay there.
-func (n *node) suspend(cause error) {
+// child killed, plaintext and keys gone. Rows in the log stay there. A refusal
+// that another answer has overtaken, or that is about a wrap not in force any
+// more, changes nothing; one that says why a suspended cluster's key is away now
+// is kept as its reason.
+func (n *node) suspend(question uint64, about envelope.Wrapped, cause error) {
 	n.turn.Lock()
 	defer n.turn.Unlock()
+	if n.replaced(n.r.ctx, about) {
+		n.wake()
+		return
+	}
+	if !n.hearing.hear(question) {
+		return
+	}
 	n.mu.Lock()
-	up := n.current != nil
+	up, phase := n.current != nil, n.phase
 	n.mu.Unlock()
-	if !up {
+	if !up && phase != Suspended {
 		return // stopped meanwhile
+	}
+	n.patience.reset() // the state must not say that nobody answers
+	if !up {
+		n.setPhase(Suspended, cause)
+		return
 	}
 	n.moveKey(envelope.KeyRefused, cause)
 	n.setPhase(Suspended, cause)
@@ -197,6 +219,9 @@ func (n *node) suspend(cause error) {
 		n.r.cfg.Forget(n.spec, "")
 	}
 	n.moveKey(envelope.KeyWiped, nil)
+	if n.hearing.stale(question) {
+		n.wake() // somebody heard yes meanwhile, and found the cluster still up
+	}
 }
 
 // replaced reports whether another wrap is in force by now.

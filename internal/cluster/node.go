@@ -45,6 +45,7 @@ type node struct {
 	key       envelope.KeyState
 	current   *session
 	patience  backoff   // while nobody answers
+	hearing   hearing   // about the key
 	askedLast time.Time // when the key last answered
 	deleted   bool
 	own       map[string]*databaseKey // of databases with a KEK of their own, by id
@@ -112,14 +113,26 @@ func (n *node) setPhase(p Phase, cause error) {
 	}
 }
 
+// unlock asks for the key until the answer is the newest one there is. The
+// caller holds turn.
+func (n *node) unlock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	for {
+		question := n.hearing.ask()
+		err := n.ring.Unlock(ctx)
+		if err != nil && !errors.Is(err, envelope.ErrRevoked) || n.hearing.hear(question) {
+			return err
+		}
+	}
+}
+
 // begin starts a session. The caller holds turn and there is none.
 func (n *node) begin(ctx context.Context) error {
 	if n.r.ctx.Err() != nil {
 		return ErrNotRunning
 	}
-	ask, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	if err := n.ring.Unlock(ask); err != nil {
+	if err := n.unlock(ctx); err != nil {
 		return err
 	}
 	closed, err := n.unlockDatabases(ctx)
@@ -144,11 +157,11 @@ func (n *node) begin(ctx context.Context) error {
 	if wrapped, err := n.ring.Wrapped(ctx); err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
 		n.moveKey(envelope.KeyToPlatform, nil) // changed while it was being restored
 	}
-	n.databasesUp()
 	n.mu.Lock()
 	n.current = s
 	n.askedLast = n.r.cfg.Now()
 	n.mu.Unlock()
+	n.databasesUp(s)
 	n.setPhase(Running, nil)
 	return nil
 }
@@ -198,6 +211,9 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 	if !up {
 		n.setPhase(Starting, nil)
 		if err := n.begin(ctx); err != nil {
+			if was == Suspended && errors.Is(err, envelope.ErrRevoked) {
+				cause = err // the newer reason
+			}
 			n.setPhase(was, cause)
 			n.mu.Lock()
 			n.since = since

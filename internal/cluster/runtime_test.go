@@ -34,6 +34,8 @@ type fakeVault struct {
 	disable string // version that is refused
 	wrapErr error  // what Wrap answers
 	asked   int
+	// onAnswer runs between an unwrap's answer and its arrival; nil in peace.
+	onAnswer func()
 }
 
 func (v *fakeVault) set(err error) {
@@ -69,7 +71,14 @@ func (v *fakeVault) Unwrap(_ context.Context, w envelope.Wrapped) ([]byte, error
 	if disabled {
 		return nil, errRevoked
 	}
-	return mask(w.Ciphertext), v.ask()
+	err := v.ask()
+	v.mu.Lock()
+	late := v.onAnswer
+	v.mu.Unlock()
+	if late != nil {
+		late()
+	}
+	return mask(w.Ciphertext), err
 }
 
 func mask(b []byte) []byte {
