@@ -281,10 +281,10 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	n.end(fmt.Errorf("cluster %s: %w", id, catalog.ErrNotFound), false)
 	n.setPhase(Stopped, nil)
 	n.wake() // its keeper ends
-	n.job.look()
 	r.mu.Lock()
 	delete(r.nodes, n.spec.ID)
 	r.mu.Unlock()
+	n.job.changed() // whoever waits for its re-encryption hears that it is gone
 	// A crash before this leaves files without an owner; Open removes them.
 	defer r.cfg.removing()()
 	if err := os.RemoveAll(r.dir(n.spec.ID)); err != nil {

@@ -104,7 +104,7 @@ var ErrReencrypting = errors.New("a re-encryption of the cluster has not ended")
 
 // ErrReencryptionState says that what was asked cannot be done to a
 // re-encryption as it stands.
-var ErrReencryptionState = errors.New("not possible for the re-encryption as it stands")
+var ErrReencryptionState = errors.New("this is not possible now")
 
 const reencryptionBucket = "cluster.reencryptions" // key: cluster id
 
@@ -292,7 +292,7 @@ func (r *Runtime) steer(ctx context.Context, id, what string, by audit.Actor, fn
 		}
 		was := job.State
 		if err := fn(&job); err != nil {
-			return fmt.Errorf("it is %s: %w", was, err)
+			return fmt.Errorf("the re-encryption is %s: %w", was, err)
 		}
 		return store.PutJSON(tx, reencryptionBucket, n.spec.ID, job)
 	})

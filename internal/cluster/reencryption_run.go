@@ -119,7 +119,7 @@ func (s *session) reencryptOnce(ctx context.Context) (again, moved bool) {
 
 func (r *reencryption) scope() string {
 	if r.Database != "" {
-		return "database " + r.Database
+		return "database " + r.Databases[0].ID // names are a customer's words
 	}
 	return "all databases"
 }

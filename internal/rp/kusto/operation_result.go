@@ -41,6 +41,9 @@ func (p *Provider) pollHeader(op operations.Operation) http.Header {
 
 func statusBody(op operations.Operation, req *provider.Request) object {
 	percent, provisioning, state := 0.5, provRunning, "InProgress"
+	if op.Kind == kindReencrypt { // the one kind that knows how far it is
+		percent = op.Percent
+	}
 	switch op.Status {
 	case operations.Succeeded:
 		percent, provisioning, state = 1, provSucceeded, "Completed"

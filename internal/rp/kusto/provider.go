@@ -86,6 +86,7 @@ func New(c Config) *Provider {
 	p.routes = p.table()
 	p.registerOperations()
 	p.registerDatabaseOperations()
+	p.registerReencrypt()
 	return p
 }
 
@@ -145,6 +146,11 @@ func (p *Provider) table() map[string]route {
 		"DELETE clusters/*":                                                {vFirst, p.deleteCluster},
 		"POST clusters/start":                                              {vFirst, p.startCluster},
 		"POST clusters/stop":                                               {vFirst, p.stopCluster},
+		"POST clusters/kustosreencrypt":                                    {vFirst, p.startReencrypt},
+		"GET clusters/kustosreencrypt":                                     {vFirst, p.getReencrypt},
+		"POST clusters/kustosreencrypt/pause":                              {vFirst, p.pauseReencrypt},
+		"POST clusters/kustosreencrypt/resume":                             {vFirst, p.resumeReencrypt},
+		"POST clusters/kustosreencrypt/cancel":                             {vFirst, p.cancelReencrypt},
 		"GET clusters/skus":                                                {vFirst, p.listClusterSKUs},
 		"POST clusters/checknameavailability":                              {vFirst, p.checkNameInCluster},
 		"GET clusters/databases":                                           {vFirst, p.listDatabases},
@@ -178,7 +184,8 @@ func (p *Provider) Types() []provider.ResourceType {
 	return []provider.ResourceType{
 		{Type: "clusters", APIVersions: all, Locations: places, Tracked: true, ChecksETag: true,
 			Capabilities: "CrossResourceGroupResourceMove, CrossSubscriptionResourceMove, SystemAssignedResourceIdentity, SupportsTags, SupportsLocation",
-			Actions:      []string{"start", "stop", "skus", "checkNameAvailability", "checkPrincipalAssignmentNameAvailability"}},
+			Actions: []string{"start", "stop", "skus", "checkNameAvailability", "checkPrincipalAssignmentNameAvailability",
+				actionReencrypt, actionReencrypt + "/pause", actionReencrypt + "/resume", actionReencrypt + "/cancel"}},
 		{Type: "clusters/databases", APIVersions: all, Locations: places, Capabilities: "None",
 			Actions: []string{"addPrincipals", "listPrincipals", "removePrincipals", "checkPrincipalAssignmentNameAvailability"}},
 		{Type: "clusters/principalassignments", APIVersions: versionsSince(v20191109), Locations: places, Capabilities: "None"},

@@ -17,11 +17,13 @@ type Operations interface {
 	Start(tx store.Tx, op operations.Operation) (id string, err error)
 	Launch(id string)
 	Get(ctx context.Context, id string) (operations.Operation, error)
+	Progress(ctx context.Context, op *operations.Operation) error
 }
 
 // Runtime is what really happens to clusters; satisfied by *cluster.Runtime,
 // whose interface [cluster.Service] says what each method promises.
 type Runtime interface {
+	Reencryptions
 	Create(ctx context.Context, tx store.Tx, c cluster.Spec) error
 	Start(ctx context.Context, id string) error
 	Stop(ctx context.Context, id string) error

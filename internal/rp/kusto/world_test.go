@@ -125,11 +125,16 @@ func (w *world) do(method, path, version, body string, header ...string) answer 
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := w.p.Handle(w.t.Context(), req)
+	return w.answer(w.p.Handle(w.t.Context(), req))
+}
+
+// answer decodes what the provider said.
+func (w *world) answer(res *provider.Response, err error) answer {
+	w.t.Helper()
 	a := answer{Response: res, err: azerr.From(err)}
 	if err != nil {
 		if a.err.Status == 500 {
-			w.t.Logf("%s %s: %v", method, path, errors.Unwrap(a.err))
+			w.t.Logf("%v", errors.Unwrap(a.err))
 		}
 		return a
 	}
@@ -325,6 +330,7 @@ type fakeRuntime struct {
 	calls    []string
 	fail     map[string]error
 	hold     chan struct{} // when not nil, Start waits for it
+	fakeReencryptions
 }
 
 func (f *fakeRuntime) step(name, id string) (*fakeCluster, error) {
