@@ -60,7 +60,7 @@ func Root(deps Deps) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("data", "", "data folder (default $KUSTOS_DATA, else $XDG_DATA_HOME/kustos)")
-	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newFsck(deps), newBackup(deps), newRestore(deps), newClock(), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps), newTenant(deps), newSubscription(deps))
+	root.AddCommand(newUp(deps), newEnv(), newRun(), newTour(deps), newDrill(deps), newInspect(deps), newFsck(deps), newBackup(deps), newRestore(deps), newClock(), newReencrypt(deps), newVersion(deps), newEngine(deps), newOperator(), newAudit(deps), newTenant(deps), newSubscription(deps))
 	return root
 }
 

@@ -18,6 +18,9 @@ type Manager interface {
 	// ARM sends one request, follows a long-running operation to its end, and
 	// decodes the last answer into out, if that is not nil.
 	ARM(ctx context.Context, method, path, apiVersion string, body, out any) error
+	// Send sends one request, does not wait for what it starts, and decodes the
+	// answer into out, if that is not nil.
+	Send(ctx context.Context, method, path, apiVersion string, body, out any) error
 }
 
 const (

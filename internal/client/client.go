@@ -166,6 +166,22 @@ func (c *Client) Do(ctx context.Context, audience, method, address string, body 
 	return Answer{resp.StatusCode, resp.Header, data}, nil
 }
 
+// Send calls Resource Manager once, does not wait for what that starts, and
+// decodes the answer into out, if that is not nil and there is a body.
+func (c *Client) Send(ctx context.Context, method, path, api string, body, out any) error {
+	a, err := c.Do(ctx, ARM, method, ARM+path+"?api-version="+api, body)
+	if err == nil {
+		err = a.Refusal()
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if out == nil || len(a.Body) == 0 {
+		return nil
+	}
+	return json.Unmarshal(a.Body, out)
+}
+
 // ARM calls Resource Manager, follows a long-running operation to its end
 // and decodes the last answer into out, if that is not nil.
 func (c *Client) ARM(ctx context.Context, method, path, api string, body, out any) error {

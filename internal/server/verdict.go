@@ -35,6 +35,16 @@ type Verdict struct {
 	// Recoverable is "yes", "no", or "unknown" when only somebody else can say.
 	Recoverable string `json:"recoverable"`
 	Why         string `json:"why"`
+	// Keys are the databases of a cluster with the versions of their keys.
+	Keys []DatabaseKeys `json:"databaseKeys,omitempty"`
+}
+
+// DatabaseKeys says which versions of a database's key there are; what was
+// under another cannot be read.
+type DatabaseKeys struct {
+	Database   string `json:"database"`
+	DatabaseID string `json:"databaseId"`
+	Versions   []int  `json:"versions"`
 }
 
 // clustersBucket is where the runtime keeps its records.
@@ -85,6 +95,11 @@ func InspectVerify(ctx context.Context, cfg config.Config, asJSON bool, out io.W
 		if _, err := fmt.Fprintf(out, "cluster %s (%s), %d encrypted files\n  recoverable: %s\n  %s\n", v.Cluster, v.ID, v.Files, v.Recoverable, v.Why); err != nil {
 			return err
 		}
+		for _, k := range v.Keys {
+			if _, err := fmt.Fprintf(out, "  database %s (%s), versions of its key: %s\n", k.Database, k.DatabaseID, strings.Trim(fmt.Sprint(k.Versions), "[]")); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -109,7 +124,6 @@ func clusterVerdicts(ctx context.Context, in *instance, keys *vault.Service, spe
 	} else if err := of.judge(ctx, keys, wrapped, "cluster key"); err != nil {
 		return nil, err
 	}
-	out := []Verdict{of}
 	own, err := ring.OwnKEKs(ctx)
 	if err != nil {
 		return nil, err
@@ -117,8 +131,16 @@ func clusterVerdicts(ctx context.Context, in *instance, keys *vault.Service, spe
 	var databases []catalog.Database
 	err = in.store.View(ctx, func(tx store.Tx) (err error) {
 		databases, err = catalog.New(spec.ID, nil, time.Now).Databases(tx)
+		for _, db := range databases {
+			keys := DatabaseKeys{Database: db.Name, DatabaseID: db.ID}
+			if err == nil {
+				keys.Versions, err = ring.DatabaseKeyVersions(tx, db.ID)
+			}
+			of.Keys = append(of.Keys, keys)
+		}
 		return err
 	})
+	out := []Verdict{of}
 	for _, db := range databases {
 		wrapped, ok := own[db.ID]
 		if err != nil || !ok {
