@@ -22,6 +22,9 @@ type Config struct {
 	// Authorizer decides who may read and manage the directory through Graph;
 	// nil means nobody.
 	Authorizer authz.Authorizer
+	// Audit gets the refused sign-ins; nil keeps no record. What Graph refuses is
+	// the Authorizer's to record.
+	Audit Auditor
 	// SigningKeyAge is how long one key signs tokens; 0 means 30 days.
 	SigningKeyAge time.Duration
 	// Domain is the domain of user principal names; "" means "kustos.onmicrosoft.com".
@@ -35,6 +38,7 @@ type Config struct {
 type Directory struct {
 	store          store.Store
 	authorizer     authz.Authorizer
+	audit          Auditor
 	now            func() time.Time
 	log            *slog.Logger
 	tenantID       string
@@ -71,7 +75,7 @@ const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 // Open reads the tenant from the store. In an empty store it makes a tenant
 // id, a subscription id and a signing key.
 func Open(ctx context.Context, cfg Config) (*Directory, error) {
-	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
+	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, audit: cfg.Audit, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
 	var err error
 	if d.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("open directory: %w", err)

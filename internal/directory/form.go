@@ -62,6 +62,8 @@ func (d *Directory) readForm(r *http.Request, tenant string) (tokenForm, error) 
 	if r.Method != http.MethodPost {
 		return tokenForm{}, errMethod(r.Method)
 	}
+	a := attemptOf(r.Context())
+	a.operation = operationOf("")
 	if err := d.checkTenant(tenant, true); err != nil {
 		return tokenForm{}, err
 	}
@@ -82,6 +84,7 @@ func (d *Directory) readForm(r *http.Request, tenant string) (tokenForm, error) 
 		}
 		form.clientID, form.secret = id, Secret(secret)
 	}
+	a.operation, a.clientID = operationOf(form.grant), form.clientID
 	return form, nil
 }
 

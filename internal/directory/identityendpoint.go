@@ -56,6 +56,9 @@ func (d *Directory) IdentityEndpointHandler() http.Handler {
 		var refusal *endpointError
 		if errors.As(err, &refusal) {
 			d.log.WarnContext(r.Context(), "identity endpoint request refused", "request_id", info.ID, "status", refusal.StatusCode, "reason", refusal.Message)
+			if refusal.StatusCode == http.StatusUnauthorized || refusal.StatusCode == http.StatusForbidden {
+				d.recordRefusal(r, "identity/token", "", "", refusal.StatusCode)
+			}
 		} else {
 			d.log.ErrorContext(r.Context(), "identity endpoint request failed", "request_id", info.ID, "error", err)
 			refusal = refuseEndpoint(http.StatusInternalServerError, "The token cannot be had now.")

@@ -97,6 +97,9 @@ func (d *Directory) IMDSHandler() http.Handler {
 		var refusal *imdsError
 		if errors.As(err, &refusal) {
 			d.log.WarnContext(r.Context(), "metadata request refused", "request_id", info.ID, "code", refusal.code, "reason", refusal.description)
+			if *refusal == *errIMDSIdentity() {
+				d.recordRefusal(r, "identity/token", "", refusal.code, refusal.status)
+			}
 		} else {
 			d.log.ErrorContext(r.Context(), "metadata request failed", "request_id", info.ID, "error", err)
 			refusal = &imdsError{http.StatusInternalServerError, "unknown", "Failed to retrieve the token"}

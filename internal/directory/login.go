@@ -22,7 +22,7 @@ func loginAliases() []string {
 // never logs a body or a query.
 func (d *Directory) LoginHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, info := wire.WithRequest(r)
+		r, info := wire.WithRequest(withAttempt(r))
 		// MSAL names its correlation id in a header or, from Node, in the query.
 		for _, id := range []string{r.Header.Get("client-request-id"), r.URL.Query().Get("client-request-id")} {
 			if ids.IsGUID(id) {
@@ -47,6 +47,7 @@ func (d *Directory) writeSignInError(w http.ResponseWriter, r *http.Request, inf
 	} else {
 		// The code alone: the text quotes what the client sent.
 		d.log.WarnContext(r.Context(), "sign-in refused", "request_id", info.ID, "correlation_id", info.CorrelationID, "code", refusal.code)
+		d.recordSignIn(r, refusal)
 	}
 	if refusal.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)

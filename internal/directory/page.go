@@ -47,6 +47,14 @@ type page struct {
 	tries    int
 }
 
+// client is the application that waits for the person.
+func (p *page) client() signInClient {
+	if p.authcode != nil {
+		return p.authcode.client
+	}
+	return p.device.client
+}
+
 // pageData is what the templates show.
 type pageData struct {
 	Style    template.CSS
@@ -271,6 +279,8 @@ func (d *Directory) signIn(w http.ResponseWriter, r *http.Request) error {
 	var refused *signInError
 	if errors.As(err, &refused) {
 		d.log.WarnContext(r.Context(), "sign-in refused", "code", refused.code)
+		*attemptOf(r.Context()) = attempt{operation: "signin/page", clientID: p.client().appID}
+		d.recordSignIn(r, refused)
 		return d.writeSignIn(w, p, id, cookie, values.Get("username"), refused.text)
 	}
 	if err != nil {

@@ -137,7 +137,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	}
 	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log, Audit: p.audit})
 	p.access = access
-	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Now: tokens, Log: log})
+	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Audit: p.audit, Now: tokens, Log: log})
 	if err != nil {
 		return nil, err
 	}
