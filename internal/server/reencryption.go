@@ -9,7 +9,7 @@ import (
 
 // reencryption records what becomes of re-encryptions.
 func (p *parts) reencryption(spec cluster.Spec, e cluster.ReencryptionEvent) {
-	event := audit.Event{Operation: "reencryption/" + e.What, Result: audit.Allowed, Scope: spec.ResourceID, Actor: e.By, Detail: e.Detail}
+	event := audit.Event{Operation: "reencryption/" + e.What, Result: audit.Allowed, Scope: p.clusterScope(spec), Actor: e.By, Detail: e.Detail}
 	if e.What == "failed" {
 		event.Result = audit.Failed
 	}
