@@ -10,14 +10,28 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Sizes in bytes. Overhead is what [Key.Seal] adds: a nonce and a tag.
+// Sizes in bytes. Overhead is what [Key.Seal] adds with AES-256-GCM and
+// ChaCha20-Poly1305: a nonce and a tag. With XChaCha20-Poly1305 it is OverheadX.
 const (
 	KeySize   = 32
 	NonceSize = 12
 	TagSize   = 16
 	Overhead  = NonceSize + TagSize
+	OverheadX = chacha20poly1305.NonceSizeX + TagSize
+)
+
+// Algorithm is what a key is for; a key is never used with two.
+type Algorithm int
+
+// The algorithms. All take keys of 32 bytes and make tags of 16.
+const (
+	AES256GCM         Algorithm = iota // nonces of 12 bytes
+	ChaCha20Poly1305                   // nonces of 12 bytes
+	XChaCha20Poly1305                  // nonces of 24 bytes: random ones do not bound the use of a key
 )
 
 // ErrWiped is returned for every use of a key after Wipe, and of the zero Key.
@@ -29,28 +43,31 @@ var ErrAuthentication = errors.New("authentication of sealed data failed")
 
 const redacted = "REDACTED"
 
-// Key is an AES-256 key. Copies share the same bytes, so that one Wipe wipes
+// Key is a key of one algorithm. Copies share the same bytes, so that one Wipe wipes
 // them all; the zero Key holds nothing. It is safe for concurrent use.
 //
 // Wipe zeroes the bytes and the expanded key inside the standard library's
-// cipher; the latter not when GCM gave the cipher out, because whoever has it
+// cipher; the latter not when Cipher gave it out, because whoever has it
 // may be using it: then it lives until it is collected.
 type Key struct{ state *keyState }
 
 // keyState: fmt cannot call methods of unexported fields, and with a wrong verb
 // it follows one pointer, never two; so the bytes are two pointers away.
 type keyState struct {
-	mu    sync.RWMutex
-	bytes *[KeySize]byte
-	gcm   cipher.AEAD // nil once wiped
-	lent  bool        // GCM gave it out: it may be in use after Wipe
+	mu     sync.RWMutex
+	bytes  *[KeySize]byte
+	cipher cipher.AEAD // nil once wiped
+	lent   bool        // Cipher gave it out: it may be in use after Wipe
 }
 
-// NewKey makes a random key.
-func NewKey() Key {
+// NewKey makes a random key for AES-256-GCM.
+func NewKey() Key { return NewKeyFor(AES256GCM) }
+
+// NewKeyFor makes a random key for an algorithm.
+func NewKeyFor(a Algorithm) Key {
 	var b [KeySize]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails: it ends the program instead
-	k, err := KeyFrom(b[:])
+	k, err := KeyFor(a, b[:])
 	if err != nil {
 		panic("BUG: a key of the right size was refused: " + err.Error())
 	}
@@ -58,23 +75,39 @@ func NewKey() Key {
 	return k
 }
 
-// KeyFrom copies 32 bytes into a Key. The caller keeps the slice and should
-// clear it.
-func KeyFrom(b []byte) (Key, error) {
+// KeyFrom copies 32 bytes into a Key for AES-256-GCM. The caller keeps the slice
+// and should clear it.
+func KeyFrom(b []byte) (Key, error) { return KeyFor(AES256GCM, b) }
+
+// KeyFor is KeyFrom for an algorithm.
+func KeyFor(a Algorithm, b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, fmt.Errorf("key has %d bytes, want %d", len(b), KeySize)
 	}
 	s := &keyState{bytes: new([KeySize]byte)}
 	copy(s.bytes[:], b)
-	block, err := aes.NewCipher(s.bytes[:])
-	if err != nil {
-		return Key{}, fmt.Errorf("make cipher: %w", err)
-	}
-	defer scrub(block) // NewGCM copies it
-	if s.gcm, err = cipher.NewGCM(block); err != nil {
+	var err error
+	if s.cipher, err = a.cipher(s.bytes[:]); err != nil {
 		return Key{}, fmt.Errorf("make cipher: %w", err)
 	}
 	return Key{s}, nil
+}
+
+func (a Algorithm) cipher(key []byte) (cipher.AEAD, error) {
+	switch a {
+	case AES256GCM:
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		defer scrub(block) // NewGCM copies it
+		return cipher.NewGCM(block)
+	case ChaCha20Poly1305:
+		return chacha20poly1305.New(key)
+	case XChaCha20Poly1305:
+		return chacha20poly1305.NewX(key)
+	}
+	return nil, fmt.Errorf("no algorithm %d", a)
 }
 
 // Wipe zeroes the key for every copy of it. Wiping twice is fine.
@@ -85,10 +118,10 @@ func (k Key) Wipe() {
 	k.state.mu.Lock()
 	defer k.state.mu.Unlock()
 	clear(k.state.bytes[:])
-	if k.state.gcm != nil && !k.state.lent {
-		scrub(k.state.gcm)
+	if k.state.cipher != nil && !k.state.lent {
+		scrub(k.state.cipher)
 	}
-	k.state.gcm = nil
+	k.state.cipher = nil
 }
 
 // Wiped reports whether the key can no longer be used.
@@ -104,25 +137,25 @@ func (k Key) use(fn func(cipher.AEAD) error) error {
 	}
 	k.state.mu.RLock()
 	defer k.state.mu.RUnlock()
-	if k.state.gcm == nil {
+	if k.state.cipher == nil {
 		return ErrWiped
 	}
-	return fn(k.state.gcm)
+	return fn(k.state.cipher)
 }
 
-// GCM is the cipher with 12-byte nonces and 16-byte tags, for callers that
-// count nonces themselves. Whoever holds it can use it after Wipe.
-func (k Key) GCM() (cipher.AEAD, error) {
+// Cipher is for callers that count nonces themselves. Whoever holds it can use
+// it after Wipe.
+func (k Key) Cipher() (cipher.AEAD, error) {
 	if k.state == nil {
 		return nil, ErrWiped
 	}
 	k.state.mu.Lock()
 	defer k.state.mu.Unlock()
-	if k.state.gcm == nil {
+	if k.state.cipher == nil {
 		return nil, ErrWiped
 	}
 	k.state.lent = true
-	return k.state.gcm, nil
+	return k.state.cipher, nil
 }
 
 // Reveal calls fn with the key's bytes, valid only until fn returns.
@@ -131,7 +164,7 @@ func (k Key) Reveal(fn func([]byte) error) error {
 		return ErrWiped
 	}
 	k.state.mu.RLock()
-	if k.state.gcm == nil {
+	if k.state.cipher == nil {
 		k.state.mu.RUnlock()
 		return ErrWiped
 	}
@@ -149,13 +182,13 @@ func (k Key) Equal(other []byte) bool {
 }
 
 // Seal encrypts plaintext bound to aad: nonce | ciphertext | tag, Overhead
-// bytes longer than plaintext. With random nonces one key must seal fewer than
-// 2^32 values.
+// bytes longer than plaintext. With random nonces of 12 bytes one key must seal
+// fewer than 2^32 values.
 func (k Key) Seal(aad, plaintext []byte) (out []byte, err error) {
-	err = k.use(func(gcm cipher.AEAD) error {
-		out = make([]byte, NonceSize, len(plaintext)+Overhead)
+	err = k.use(func(c cipher.AEAD) error {
+		out = make([]byte, c.NonceSize(), c.NonceSize()+len(plaintext)+c.Overhead())
 		_, _ = rand.Read(out)
-		out = gcm.Seal(out, out, plaintext, aad)
+		out = c.Seal(out, out, plaintext, aad)
 		return nil
 	})
 	return out, err
@@ -163,11 +196,12 @@ func (k Key) Seal(aad, plaintext []byte) (out []byte, err error) {
 
 // Open reverses Seal; ErrAuthentication when a bit, the aad or the key differs.
 func (k Key) Open(aad, sealed []byte) (plaintext []byte, err error) {
-	err = k.use(func(gcm cipher.AEAD) (err error) {
-		if len(sealed) < Overhead {
+	err = k.use(func(c cipher.AEAD) (err error) {
+		n := c.NonceSize()
+		if len(sealed) < n+c.Overhead() {
 			return fmt.Errorf("%w: %d bytes are too few", ErrAuthentication, len(sealed))
 		}
-		if plaintext, err = gcm.Open(nil, sealed[:NonceSize], sealed[NonceSize:], aad); err != nil {
+		if plaintext, err = c.Open(nil, sealed[:n], sealed[n:], aad); err != nil {
 			return ErrAuthentication
 		}
 		return nil

@@ -11,11 +11,18 @@ import (
 // After Wipe the cipher's memory holds no key, unless the cipher was lent.
 func TestWipeScrubsTheCipher(t *testing.T) {
 	t.Parallel()
-	for name, lent := range map[string]bool{"kept": false, "lent": true} {
+	for name, tt := range map[string]struct {
+		algorithm Algorithm
+		lent      bool
+	}{
+		"kept": {AES256GCM, false}, "lent": {AES256GCM, true},
+		"kept, ChaCha20": {ChaCha20Poly1305, false}, "kept, XChaCha20": {XChaCha20Poly1305, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			lent := tt.lent
 			raw := bytes.Repeat([]byte{0xc5, 0x3a}, KeySize/2)
-			k, err := KeyFrom(raw)
+			k, err := KeyFor(tt.algorithm, raw)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,11 +31,11 @@ func TestWipeScrubsTheCipher(t *testing.T) {
 				t.Fatal(err)
 			}
 			if lent {
-				if _, err := k.GCM(); err != nil {
+				if _, err := k.Cipher(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			v := reflect.ValueOf(k.state.gcm)
+			v := reflect.ValueOf(k.state.cipher)
 			memory := unsafe.Slice((*byte)(v.UnsafePointer()), v.Type().Elem().Size())
 			if bytes.Equal(memory, make([]byte, len(memory))) {
 				t.Fatal("the cipher is not where it is looked for")

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	valueVersion = 1
-	valueHeader  = 1 + 4 // version, database key version
-	valueAAD     = "kustos database value v1\x00"
+	valueVersion  = 1
+	layeredValue  = 2     // of a doubly encrypted cluster
+	valueHeader   = 1 + 4 // version, database key version
+	valueAAD      = "kustos database value v1\x00"
+	layerValueAAD = "kustos layer value v1\x00"
 )
 
 // NewDatabaseKey adds a key for the database inside the caller's transaction
@@ -118,8 +120,12 @@ func (k *Keyring) withDatabaseKeyOnce(databaseID string, version int, fn func(ke
 // bodies, query text) under the database's newest key, bound to context. It
 // reads the store: inside a transaction use Sealer.
 func (k *Keyring) SealDatabase(databaseID, context string, plaintext []byte) (sealed []byte, err error) {
+	layer, err := k.heldLayer()
+	if err != nil {
+		return nil, err
+	}
 	err = k.withDatabaseKey(databaseID, 0, func(key aead.Key, version int) (err error) {
-		sealed, err = sealValue(key, databaseID, version, context, plaintext)
+		sealed, err = sealValue(key, layer, databaseID, version, context, plaintext)
 		return err
 	})
 	return sealed, err
@@ -131,8 +137,12 @@ func (k *Keyring) OpenDatabase(databaseID, context string, sealed []byte) (plain
 	if err != nil {
 		return nil, err
 	}
+	layer, err := k.heldLayer()
+	if err != nil {
+		return nil, err
+	}
 	err = k.withDatabaseKey(databaseID, version, func(key aead.Key, _ int) (err error) {
-		plaintext, err = openValue(key, databaseID, context, sealed)
+		plaintext, err = openValue(key, layer, databaseID, context, sealed)
 		return err
 	})
 	return plaintext, err
@@ -151,16 +161,24 @@ type txSealer struct {
 }
 
 func (s *txSealer) Seal(context string, plaintext []byte) ([]byte, error) {
+	layer, err := s.ring.heldLayer()
+	if err != nil {
+		return nil, err
+	}
 	key, version, err := s.ring.databaseKey(s.tx, s.database, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer key.Wipe()
-	return sealValue(key, s.database, version, context, plaintext)
+	return sealValue(key, layer, s.database, version, context, plaintext)
 }
 
 func (s *txSealer) Open(context string, sealed []byte) ([]byte, error) {
 	version, err := ValueKeyVersion(sealed)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := s.ring.heldLayer()
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +187,7 @@ func (s *txSealer) Open(context string, sealed []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer key.Wipe()
-	return openValue(key, s.database, context, sealed)
+	return openValue(key, layer, s.database, context, sealed)
 }
 
 // ValueKeyVersion is the version of the database key that a sealed value names.
@@ -178,8 +196,8 @@ func ValueKeyVersion(sealed []byte) (int, error) {
 	if len(sealed) < valueHeader || sealed[0] == 0 {
 		return 0, fmt.Errorf("open database value: %w", aead.ErrAuthentication)
 	}
-	if sealed[0] > valueVersion {
-		return 0, fmt.Errorf("database value has format %d, this binary knows up to %d: %w", sealed[0], valueVersion, ErrNewerFormat)
+	if sealed[0] > layeredValue {
+		return 0, fmt.Errorf("database value has format %d, this binary knows up to %d: %w", sealed[0], layeredValue, ErrNewerFormat)
 	}
 	version := int(binary.BigEndian.Uint32(sealed[1:]))
 	if version == 0 {
@@ -189,37 +207,61 @@ func ValueKeyVersion(sealed []byte) (int, error) {
 }
 
 // valueBinding: label | header | database id, 16 bytes | context.
-func valueBinding(header []byte, databaseID, context string) ([]byte, error) {
+func valueBinding(label string, header []byte, databaseID, context string) ([]byte, error) {
 	d, err := ids.ParseGUID(databaseID)
 	if err != nil {
 		return nil, fmt.Errorf("database id: %w", err)
 	}
-	aad := append([]byte(valueAAD), header...)
+	aad := append([]byte(label), header...)
 	aad = append(aad, d[:]...)
 	return append(aad, context...), nil
 }
 
-func sealValue(key aead.Key, databaseID string, version int, context string, plaintext []byte) ([]byte, error) {
-	header := binary.BigEndian.AppendUint32([]byte{valueVersion}, uint32(version))
-	aad, err := valueBinding(header, databaseID, context)
+// sealValue: version byte, 2 with a layer key | database key version, 4 | nonce
+// | ciphertext | tag, the last three sealed once more by the layer key.
+func sealValue(key, layer aead.Key, databaseID string, version int, context string, plaintext []byte) ([]byte, error) {
+	format := byte(valueVersion)
+	if layer != (aead.Key{}) {
+		format = layeredValue
+	}
+	header := binary.BigEndian.AppendUint32([]byte{format}, uint32(version))
+	aad, err := valueBinding(valueAAD, header, databaseID, context)
 	if err != nil {
 		return nil, err
 	}
 	sealed, err := key.Seal(aad, plaintext)
+	if err == nil && format == layeredValue {
+		if aad, err = valueBinding(layerValueAAD, header, databaseID, context); err == nil {
+			sealed, err = layer.Seal(aad, sealed)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("seal value of database %s: %w", databaseID, err)
+		return nil, fmt.Errorf("seal value of database %s: %w", databaseID, lockedIfWiped(err))
 	}
 	return append(header, sealed...), nil
 }
 
-func openValue(key aead.Key, databaseID, context string, sealed []byte) ([]byte, error) {
-	aad, err := valueBinding(sealed[:valueHeader], databaseID, context)
+func openValue(key, layer aead.Key, databaseID, context string, sealed []byte) ([]byte, error) {
+	header, sealed := sealed[:valueHeader], sealed[valueHeader:]
+	if (header[0] == layeredValue) != (layer != aead.Key{}) {
+		return nil, fmt.Errorf("open value of database %s: %w", databaseID, ErrLayers)
+	}
+	if header[0] == layeredValue {
+		aad, err := valueBinding(layerValueAAD, header, databaseID, context)
+		if err != nil {
+			return nil, err
+		}
+		if sealed, err = layer.Open(aad, sealed); err != nil {
+			return nil, fmt.Errorf("open second layer of a value of database %s: %w", databaseID, lockedIfWiped(err))
+		}
+	}
+	aad, err := valueBinding(valueAAD, header, databaseID, context)
 	if err != nil {
 		return nil, err
 	}
-	plaintext, err := key.Open(aad, sealed[valueHeader:])
+	plaintext, err := key.Open(aad, sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open value of database %s: %w", databaseID, err)
+		return nil, fmt.Errorf("open value of database %s: %w", databaseID, lockedIfWiped(err))
 	}
 	return plaintext, nil
 }

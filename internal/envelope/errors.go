@@ -25,6 +25,8 @@ var (
 	ErrDatabaseKEK = errors.New("the record does not fit a database with a KEK of its own")
 	// ErrDatabaseLocked: the database has a KEK of its own and is not unlocked. It is ErrLocked too.
 	ErrDatabaseLocked = fmt.Errorf("the key of the database is not there: %w", ErrLocked)
+	// ErrLayerKey: a cluster's record contradicts itself about a second layer.
+	ErrLayerKey = errors.New("the record does not fit a doubly encrypted cluster")
 	// ErrNewerFormat: a record or wrap was written by a newer version.
 	ErrNewerFormat = errors.New("written by a newer version of kustos")
 )

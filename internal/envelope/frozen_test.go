@@ -140,9 +140,9 @@ func TestFrozenChain(t *testing.T) {
 	ring, err := envelope.New(envelope.Config{ClusterID: c.ClusterID, Store: s, Wrappers: envelope.Wrappers{Platform: platform}})
 	must(t, err)
 	must(t, ring.Unlock(ctx))
-	dek, err := ring.UnwrapDEK(envelope.Object{DatabaseID: c.DatabaseID, Kind: envelope.Extent, ID: c.ExtentID}, c.KeyVersion, unhex(t, c.Wrapped))
+	dek, err := ring.UnwrapDEK(envelope.Object{DatabaseID: c.DatabaseID, Kind: envelope.Extent, ID: c.ExtentID}, c.KeyVersion, envelope.WrappedDEK{Key: unhex(t, c.Wrapped)})
 	must(t, err)
-	if !dek.Equal(unhex(t, c.DEK)) {
+	if !dek.Keys()[0].Equal(unhex(t, c.DEK)) {
 		t.Error("another dek")
 	}
 	if got, err := ring.OpenDatabase(c.DatabaseID, "stats", unhex(t, c.Value)); err != nil || string(got) != c.Plain {
@@ -172,8 +172,8 @@ func (f *fixture) chain(t *testing.T) chain {
 	c := chain{ClusterID: f.cfg.ClusterID, DatabaseID: f.db, ExtentID: "11111111-2222-4333-8444-555555555555", Plain: "min and max", Records: map[string]string{}}
 	dek, wrapped, version, err := f.ring.WrapDEK(envelope.Object{DatabaseID: f.db, Kind: envelope.Extent, ID: c.ExtentID})
 	must(t, err)
-	c.KeyVersion, c.Wrapped = version, hex.EncodeToString(wrapped)
-	must(t, dek.Reveal(func(b []byte) error { c.DEK = hex.EncodeToString(b); return nil }))
+	c.KeyVersion, c.Wrapped = version, hex.EncodeToString(wrapped.Key)
+	must(t, dek.Keys()[0].Reveal(func(b []byte) error { c.DEK = hex.EncodeToString(b); return nil }))
 	value, err := f.ring.SealDatabase(f.db, "stats", []byte(c.Plain))
 	must(t, err)
 	c.Value = hex.EncodeToString(value)

@@ -104,7 +104,7 @@ func (k *Keyring) unwrapDatabaseKey(cluster, gate aead.Key, databaseID string, e
 		if err != nil {
 			return aead.Key{}, err
 		}
-		return unwrapKey(cluster, aad, entry.Wrapped)
+		return unwrapKey(cluster, aead.AES256GCM, aad, entry.Wrapped)
 	}
 	if len(entry.Wrapped) == 0 || entry.Wrapped[0] != gatedVersion {
 		return aead.Key{}, aead.ErrAuthentication

@@ -83,6 +83,11 @@ func (w Wrappers) For(ctx context.Context, kek KEK) (KeyWrapper, error) {
 	return nil, fmt.Errorf("a KEK of kind %q is not supported here", kek.Kind)
 }
 
+// layerBound is a wrapper that wraps the layer key of one cluster.
+type layerBound interface {
+	ForLayer(clusterID string) KeyWrapper
+}
+
 // clusterBound is a wrapper that can bind what it wraps to one cluster.
 type clusterBound interface {
 	ForCluster(clusterID string) KeyWrapper

@@ -36,6 +36,7 @@ type Keyring struct {
 
 	mu    sync.RWMutex
 	key   aead.Key // the cluster key; zero while locked
+	layer aead.Key // the layer key; zero while locked, and in a cluster of one layer
 	epoch int      // +1 with every Lock: an Unlock under way then installs nothing
 	gates map[string]*gate
 }
@@ -69,6 +70,21 @@ func (k *Keyring) wrapper(ctx context.Context, kek KEK) (KeyWrapper, error) {
 // customer's KEK is put over it by ChangeKEK afterwards: a vault is never
 // called inside a transaction.
 func (k *Keyring) Create(ctx context.Context, tx store.Tx) error {
+	return k.create(ctx, tx, clusterRecord{Format: recordFormat, Generation: 1})
+}
+
+// CreateLayered is Create for a doubly encrypted cluster: it has a layer key
+// beside the cluster key, which stays under the platform KEK for good. That
+// cannot be changed later.
+func (k *Keyring) CreateLayered(ctx context.Context, tx store.Tx) error {
+	layer, err := k.newLayer(ctx)
+	if err != nil {
+		return err
+	}
+	return k.create(ctx, tx, clusterRecord{Format: layeredFormat, Generation: 1, Layer: layer})
+}
+
+func (k *Keyring) create(ctx context.Context, tx store.Tx, record clusterRecord) error {
 	if _, err := tx.Get(clusterBucket, k.id); err == nil {
 		return fmt.Errorf("cluster %s: %w", k.id, ErrExists)
 	} else if !errors.Is(err, store.ErrNotFound) {
@@ -80,7 +96,6 @@ func (k *Keyring) Create(ctx context.Context, tx store.Tx) error {
 	}
 	key := aead.NewKey()
 	defer key.Wipe()
-	record := clusterRecord{Format: recordFormat, Generation: 1}
 	if record.Check, err = key.Seal(k.checkAAD(), nil); err != nil {
 		return err
 	}
@@ -242,18 +257,25 @@ func (k *Keyring) Unlock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	layer, err := k.unwrapLayer(ctx, r)
+	if err != nil {
+		key.Wipe()
+		return err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.epoch != epoch {
 		key.Wipe()
+		layer.Wipe()
 		return fmt.Errorf("locked while unlocking cluster %s: %w", k.id, ErrLocked)
 	}
 	k.key.Wipe()
-	k.key = key
+	k.layer.Wipe()
+	k.key, k.layer = key, layer
 	return nil
 }
 
-// Lock wipes the cluster key and what opens databases with a KEK of their own.
+// Lock wipes the cluster key, the layer key and what opens databases with a KEK of their own.
 // DEKs that were handed out are their holders' to wipe. Locking twice is fine.
 func (k *Keyring) Lock() {
 	k.mu.Lock()
@@ -262,7 +284,8 @@ func (k *Keyring) Lock() {
 		g.shut()
 	}
 	k.key.Wipe()
-	k.key = aead.Key{}
+	k.layer.Wipe()
+	k.key, k.layer = aead.Key{}, aead.Key{}
 	k.epoch++
 }
 
@@ -315,7 +338,7 @@ func (k *Keyring) ChangeKEK(ctx context.Context, kek KEK) error {
 		return err
 	}
 	defer key.Wipe()
-	young := clusterRecord{Format: recordFormat, Generation: old.Generation + 1, Check: old.Check}
+	young := clusterRecord{Format: old.Format, Generation: old.Generation + 1, Check: old.Check, Layer: old.Layer}
 	if young.Wrapped, err = k.rewrap(ctx, k.self(), kek, key, young.Check); err != nil {
 		return err
 	}

@@ -109,6 +109,17 @@ type fixture struct {
 // newFixture is an unlocked cluster with one database.
 func newFixture(t testing.TB, s store.Store) *fixture {
 	t.Helper()
+	return makeFixture(t, s, (*envelope.Keyring).Create)
+}
+
+// newLayered is newFixture with a doubly encrypted cluster.
+func newLayered(t testing.TB) *fixture {
+	t.Helper()
+	return makeFixture(t, memstore.New(), (*envelope.Keyring).CreateLayered)
+}
+
+func makeFixture(t testing.TB, s store.Store, create func(*envelope.Keyring, context.Context, store.Tx) error) *fixture {
+	t.Helper()
 	platform, err := envelope.NewPlatform(ctx, s)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +129,7 @@ func newFixture(t testing.TB, s store.Store) *fixture {
 	if f.ring, err = envelope.New(f.cfg); err != nil {
 		t.Fatal(err)
 	}
-	must(t, s.Update(ctx, func(tx store.Tx) error { return f.ring.Create(ctx, tx) }))
+	must(t, s.Update(ctx, func(tx store.Tx) error { return create(f.ring, ctx, tx) }))
 	if !f.ring.Locked() {
 		t.Error("unlocked by Create")
 	}
@@ -237,6 +248,19 @@ func TestPlatformBindsTheCluster(t *testing.T) {
 	}
 }
 
+// sameDEK compares the keys of all layers.
+func sameDEK(t testing.TB, a, b envelope.DEK) bool {
+	t.Helper()
+	if len(a.Keys()) != len(b.Keys()) {
+		return false
+	}
+	same := true
+	for i, key := range a.Keys() {
+		must(t, key.Reveal(func(raw []byte) error { same = same && b.Keys()[i].Equal(raw); return nil }))
+	}
+	return same
+}
+
 func TestDatabaseKeyVersions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, memstore.New())
@@ -246,22 +270,19 @@ func TestDatabaseKeyVersions(t *testing.T) {
 	f.rotateDatabase(t)
 	dek2, wrapped2, v2, err := f.ring.WrapDEK(object)
 	must(t, err)
-	if v1 != 1 || v2 != 2 || len(wrapped1) != envelope.WrappedDEKSize {
-		t.Errorf("versions %d, %d, wrap of %d bytes", v1, v2, len(wrapped1))
+	if v1 != 1 || v2 != 2 || len(wrapped1.Key) != envelope.WrappedDEKSize || wrapped1.Layer != nil {
+		t.Errorf("versions %d, %d, wrap of %d bytes", v1, v2, len(wrapped1.Key))
 	}
 	for _, c := range []struct {
 		version int
-		wrapped []byte
+		wrapped envelope.WrappedDEK
 		dek     envelope.DEK
 	}{{v1, wrapped1, dek1}, {v2, wrapped2, dek2}} {
 		got, err := f.ring.UnwrapDEK(object, c.version, c.wrapped)
 		must(t, err)
-		must(t, got.Reveal(func(raw []byte) error {
-			if !c.dek.Equal(raw) {
-				t.Errorf("version %d: another dek", c.version)
-			}
-			return nil
-		}))
+		if !sameDEK(t, got, c.dek) {
+			t.Errorf("version %d: another dek", c.version)
+		}
 	}
 	other := object
 	other.ID = ids.NewGUID()
@@ -270,7 +291,7 @@ func TestDatabaseKeyVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		o       envelope.Object
 		version int
-		wrapped []byte
+		wrapped envelope.WrappedDEK
 		want    error
 	}{
 		"wrong version":  {object, 2, wrapped1, aead.ErrAuthentication},
@@ -279,8 +300,8 @@ func TestDatabaseKeyVersions(t *testing.T) {
 		"other object":   {other, 1, wrapped1, aead.ErrAuthentication},
 		"other kind":     {asWAL, 1, wrapped1, aead.ErrAuthentication},
 		"other database": {envelope.Object{DatabaseID: ids.NewGUID(), Kind: envelope.Extent, ID: object.ID}, 1, wrapped1, envelope.ErrNotFound},
-		"empty":          {object, 1, nil, aead.ErrAuthentication},
-		"newer wrap":     {object, 1, append([]byte{2}, wrapped1[1:]...), envelope.ErrNewerFormat},
+		"empty":          {object, 1, envelope.WrappedDEK{}, aead.ErrAuthentication},
+		"newer wrap":     {object, 1, envelope.WrappedDEK{Key: append([]byte{2}, wrapped1.Key[1:]...)}, envelope.ErrNewerFormat},
 	} {
 		_, err := f.ring.UnwrapDEK(c.o, c.version, c.wrapped)
 		wantErr(t, name, err, c.want)
@@ -399,7 +420,7 @@ func ExampleKeyring() {
 	_ = ring.Unlock(ctx)
 	_ = s.Update(ctx, func(tx store.Tx) error { _, err := ring.NewDatabaseKey(tx, database); return err })
 	dek, wrapped, version, _ := ring.WrapDEK(envelope.Object{DatabaseID: database, Kind: envelope.Extent, ID: extent})
-	fmt.Println(dek, len(wrapped), version)
+	fmt.Println(dek, len(wrapped.Key), version)
 	// Output: REDACTED 61 1
 }
 

@@ -13,6 +13,7 @@ const (
 	platformBucket  = "envelope.platform"
 	platformVersion = "1" // its key in the bucket and Wrapped.KeyVersion
 	platformAAD     = "kustos platform wrap v1\x00"
+	layerAAD        = "kustos platform layer wrap v1\x00"
 	algorithmGCM    = "A256GCM"
 )
 
@@ -20,7 +21,8 @@ const (
 // key of the instance, sealed by the barrier because it lives in the store.
 type Platform struct {
 	kek     aead.Key
-	cluster string // "" until ForCluster
+	cluster string // "" until ForCluster or ForLayer
+	label   string // of the AAD
 }
 
 // NewPlatform reads the platform KEK from the store, or makes it on first use.
@@ -54,13 +56,20 @@ func NewPlatform(ctx context.Context, s store.Store) (*Platform, error) {
 
 // ForCluster is the same KEK bound to one cluster: what it wraps unwraps for
 // that cluster only.
-func (p *Platform) ForCluster(clusterID string) KeyWrapper { return &Platform{p.kek, clusterID} }
+func (p *Platform) ForCluster(clusterID string) KeyWrapper {
+	return &Platform{p.kek, clusterID, platformAAD}
+}
+
+// ForLayer is the same KEK bound to the second layer of one cluster.
+func (p *Platform) ForLayer(clusterID string) KeyWrapper {
+	return &Platform{p.kek, clusterID, layerAAD}
+}
 
 func (p *Platform) aad() ([]byte, error) {
 	if p.cluster == "" {
 		return nil, errors.New("the platform key wraps for a named cluster only")
 	}
-	return []byte(platformAAD + p.cluster), nil
+	return []byte(p.label + p.cluster), nil
 }
 
 // Wrap seals key with AES-256-GCM bound to the cluster.

@@ -14,6 +14,7 @@ const (
 	clusterBucket  = "envelope.clusters"  // key: cluster id
 	databaseBucket = "envelope.databases" // key: cluster id / database id
 	recordFormat   = 1
+	layeredFormat  = 2 // of a doubly encrypted cluster
 	gatedFormat    = 2 // of a database with a KEK of its own
 	wrapVersion    = 1
 
@@ -28,6 +29,9 @@ type clusterRecord struct {
 	Generation int     `json:"generation"` // +1 with every change of KEK
 	Wrapped    Wrapped `json:"wrapped"`
 	Check      []byte  `json:"check"` // nothing, sealed by the cluster key: tells the right key
+	// Layer is the layer key, wrapped by the platform's KEK whatever wraps the
+	// cluster key; it is there, and Format 2, when the cluster is doubly encrypted.
+	Layer *Wrapped `json:"layer,omitempty"`
 }
 
 // databaseRecord is a database's keys, oldest first; the last wraps new DEKs.
@@ -53,8 +57,11 @@ func loadCluster(tx store.Tx, clusterID string) (clusterRecord, error) {
 	} else if err != nil {
 		return r, err
 	}
-	if r.Format > recordFormat {
-		return r, fmt.Errorf("keys of cluster %s have format %d, this binary knows up to %d: %w", clusterID, r.Format, recordFormat, ErrNewerFormat)
+	if r.Format > layeredFormat {
+		return r, fmt.Errorf("keys of cluster %s have format %d, this binary knows up to %d: %w", clusterID, r.Format, layeredFormat, ErrNewerFormat)
+	}
+	if (r.Format == layeredFormat) != (r.Layer != nil) {
+		return r, fmt.Errorf("cluster %s: %w", clusterID, ErrLayerKey)
 	}
 	return r, nil
 }
@@ -91,7 +98,7 @@ func (r databaseRecord) pick(databaseID string, version int) (databaseKey, error
 	return databaseKey{}, fmt.Errorf("database %s, key version %d: %w", databaseID, version, ErrNotFound)
 }
 
-// wrapKey: version byte | nonce | ciphertext | tag, 61 bytes.
+// wrapKey: version byte | nonce | ciphertext | tag; 61 bytes by a key for AES-256-GCM.
 func wrapKey(by aead.Key, aad []byte, key aead.Key) (wrapped []byte, err error) {
 	err = key.Reveal(func(raw []byte) error {
 		sealed, err := by.Seal(aad, raw)
@@ -101,7 +108,8 @@ func wrapKey(by aead.Key, aad []byte, key aead.Key) (wrapped []byte, err error) 
 	return wrapped, err
 }
 
-func unwrapKey(by aead.Key, aad, wrapped []byte) (aead.Key, error) {
+// unwrapKey gives a key for an algorithm.
+func unwrapKey(by aead.Key, a aead.Algorithm, aad, wrapped []byte) (aead.Key, error) {
 	if len(wrapped) == 0 || wrapped[0] == 0 {
 		return aead.Key{}, aead.ErrAuthentication
 	}
@@ -113,7 +121,7 @@ func unwrapKey(by aead.Key, aad, wrapped []byte) (aead.Key, error) {
 		return aead.Key{}, err
 	}
 	defer clear(raw)
-	return aead.KeyFrom(raw)
+	return aead.KeyFor(a, raw)
 }
 
 // databaseKeyAAD: label | cluster id, 16 bytes | database id, 16 | version, 4.

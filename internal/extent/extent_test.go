@@ -20,7 +20,7 @@ import (
 // testHeader is a header whose wrap is not of the DEK: the container does not look at it.
 func testHeader(length int) Header {
 	return Header{ExtentID: ids.NewGUID(), DatabaseID: ids.NewGUID(), KeyVersion: 3,
-		WrappedDEK: bytes.Repeat([]byte{7}, envelope.WrappedDEKSize), Length: int64(length)}
+		WrappedDEK: envelope.WrappedDEK{Key: bytes.Repeat([]byte{7}, envelope.WrappedDEKSize)}, Length: int64(length)}
 }
 
 // noise is length bytes that repeat nowhere.
@@ -30,8 +30,22 @@ func noise(length int) []byte {
 	return b
 }
 
+// deks are keys of one layer and of two.
+func deks() map[string]envelope.DEK {
+	return map[string]envelope.DEK{"one layer": envelope.NewDEK(), "two layers": envelope.NewLayeredDEK()}
+}
+
+// fit puts a wrap of the second layer into the header when the DEK has one.
+func fit(h Header, dek envelope.DEK) Header {
+	if dek.Layered() && h.WrappedDEK.Layer == nil {
+		h.WrappedDEK.Layer = bytes.Repeat([]byte{8}, envelope.WrappedLayerDEKSize)
+	}
+	return h
+}
+
 func build(t testing.TB, h Header, dek envelope.DEK, payload []byte, chunkSize int) []byte {
 	t.Helper()
+	h = fit(h, dek)
 	var out bytes.Buffer
 	if err := write(&out, h, dek, bytes.NewReader(payload), chunkSize); err != nil {
 		t.Fatal(err)
@@ -50,8 +64,21 @@ func openBytes(t testing.TB, data []byte) *File {
 
 func TestRoundTripAroundChunkBorders(t *testing.T) {
 	t.Parallel()
+	for name, dek := range deks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			roundTrips(t, dek)
+		})
+	}
+}
+
+func roundTrips(t *testing.T, dek envelope.DEK) {
+	version, tag, head := 1, 16, 183
+	if dek.Layered() {
+		version, tag, head = 2, 32, 288
+	}
 	for _, length := range []int{0, 1, 15, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2*ChunkSize - 1, 2 * ChunkSize, 16*ChunkSize - 1, 16 * ChunkSize, 17*ChunkSize + 3} {
-		dek, payload, h := aead.NewKey(), noise(length), testHeader(length)
+		payload, h := noise(length), fit(testHeader(length), dek)
 		h.Section = []byte("statistics")
 		var out bytes.Buffer
 		if err := Write(&out, h, dek, bytes.NewReader(payload)); err != nil {
@@ -59,8 +86,8 @@ func TestRoundTripAroundChunkBorders(t *testing.T) {
 		}
 		f := openBytes(t, out.Bytes())
 		info := f.Info()
-		want := Info{FormatVersion: 1, ExtentID: h.ExtentID, DatabaseID: h.DatabaseID, KeyVersion: 3, WrappedDEK: h.WrappedDEK, ChunkSize: ChunkSize,
-			Chunks: int64(length+ChunkSize-1) / ChunkSize, Length: int64(length), SectionBytes: 26, HeaderBytes: 183, Size: int64(out.Len())}
+		want := Info{FormatVersion: version, ExtentID: h.ExtentID, DatabaseID: h.DatabaseID, KeyVersion: 3, WrappedDEK: h.WrappedDEK, ChunkSize: ChunkSize,
+			Chunks: int64(length+ChunkSize-1) / ChunkSize, Length: int64(length), SectionBytes: 10 + tag, HeaderBytes: head, Size: int64(out.Len())}
 		if diff := cmp.Diff(want, info); diff != "" {
 			t.Errorf("length %d (-want +got)\n%s", length, diff)
 		}
@@ -93,9 +120,12 @@ func TestReadAtIsTheSliceOfThePayload(t *testing.T) {
 		chunk := minChunk << rapid.IntRange(0, 2).Draw(t, "chunk size")
 		border := rapid.IntRange(0, 5).Draw(t, "chunks") * chunk
 		length := max(0, border+rapid.IntRange(-2, 2).Draw(t, "beside the border"))
-		payload, dek := noise(length), aead.NewKey()
+		payload, dek := noise(length), envelope.NewDEK()
+		if rapid.Bool().Draw(t, "layered") {
+			dek = envelope.NewLayeredDEK()
+		}
 		var out bytes.Buffer
-		if err := write(&out, testHeader(length), dek, bytes.NewReader(payload), chunk); err != nil {
+		if err := write(&out, fit(testHeader(length), dek), dek, bytes.NewReader(payload), chunk); err != nil {
 			t.Fatal(err)
 		}
 		f, err := Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
@@ -125,15 +155,20 @@ func TestReadAtIsTheSliceOfThePayload(t *testing.T) {
 
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(2*minChunk+100)
+	payload, made := noise(2*minChunk+100), deks()
 	h := testHeader(len(payload))
 	h.Section = []byte("s")
-	good := build(t, h, dek, payload, minChunk)
+	written := map[string][]byte{}
+	for name, dek := range made {
+		written[name] = build(t, h, dek, payload, minChunk)
+	}
 	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom([]string{"one layer", "two layers"}).Draw(t, "layers")
+		dek, good := made[name], written[name]
 		bad := bytes.Clone(good)
 		at := rapid.IntRange(0, len(bad)-1).Draw(t, "byte")
 		if rapid.Bool().Draw(t, "in the header") {
-			at %= len(good) - len(payload) - 3*aead.TagSize
+			at %= len(good) - len(payload) - 3*envelope.TagSize(dek.Layered())
 		}
 		bad[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 		f, err := Open(bytes.NewReader(bad), int64(len(bad)))
@@ -149,9 +184,18 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 // TestOtherChunksStayReadable: a bad chunk is the error of the reads that touch it.
 func TestOtherChunksStayReadable(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(3*minChunk)
+	for name, dek := range deks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			otherChunksStayReadable(t, dek)
+		})
+	}
+}
+
+func otherChunksStayReadable(t *testing.T, dek envelope.DEK) {
+	payload := noise(3 * minChunk)
 	data := build(t, testHeader(len(payload)), dek, payload, minChunk)
-	data[len(data)-minChunk-2*aead.TagSize-5] ^= 1 // in the second chunk
+	data[len(data)-minChunk-2*envelope.TagSize(dek.Layered())-5] ^= 1 // in the second chunk
 	r, err := openBytes(t, data).Reader(dek)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +224,16 @@ func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
 
 func TestReadsOnlyTheChunksTouched(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(20*minChunk)
+	for name, dek := range deks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			readsOnlyTheChunksTouched(t, dek)
+		})
+	}
+}
+
+func readsOnlyTheChunksTouched(t *testing.T, dek envelope.DEK) {
+	payload := noise(20 * minChunk)
 	data := build(t, testHeader(len(payload)), dek, payload, minChunk)
 	c := &countingReader{ReaderAt: bytes.NewReader(data)}
 	f, err := Open(c, int64(len(data)))
@@ -195,14 +248,23 @@ func TestReadsOnlyTheChunksTouched(t *testing.T) {
 	if _, err := r.ReadAt(make([]byte, 2), 5*minChunk-1); err != nil { // the seam of two chunks
 		t.Fatal(err)
 	}
-	if want := 2 * (minChunk + aead.TagSize); c.n != want {
+	if want := 2 * (minChunk + envelope.TagSize(dek.Layered())); c.n != want {
 		t.Errorf("read %d bytes, want %d", c.n, want)
 	}
 }
 
 func TestWipedKeyReadsNothing(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(100)
+	for name, dek := range deks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wipedKeyReadsNothing(t, dek)
+		})
+	}
+}
+
+func wipedKeyReadsNothing(t *testing.T, dek envelope.DEK) {
+	payload := noise(100)
 	h := testHeader(100)
 	h.Section = []byte{}
 	r, err := openBytes(t, build(t, h, dek, payload, ChunkSize)).Reader(dek)
@@ -226,7 +288,7 @@ func TestWipedKeyReadsNothing(t *testing.T) {
 
 func TestWriteRefusals(t *testing.T) {
 	t.Parallel()
-	dek := aead.NewKey()
+	dek := envelope.NewDEK()
 	for name, c := range map[string]struct {
 		edit   func(*Header)
 		source int
@@ -237,8 +299,9 @@ func TestWriteRefusals(t *testing.T) {
 		"extent id":        {func(h *Header) { h.ExtentID = "x" }, 100, nil},
 		"database id":      {func(h *Header) { h.DatabaseID = "" }, 100, nil},
 		"key version":      {func(h *Header) { h.KeyVersion = 0 }, 100, nil},
-		"no wrap":          {func(h *Header) { h.WrappedDEK = nil }, 100, nil},
-		"huge wrap":        {func(h *Header) { h.WrappedDEK = make([]byte, maxWrapped+1) }, 100, nil},
+		"no wrap":          {func(h *Header) { h.WrappedDEK.Key = nil }, 100, nil},
+		"huge wrap":        {func(h *Header) { h.WrappedDEK.Key = make([]byte, maxWrapped+1) }, 100, nil},
+		"layer it has not": {func(h *Header) { h.WrappedDEK.Layer = []byte{1} }, 100, envelope.ErrLayers},
 		"negative length":  {func(h *Header) { h.Length = -1 }, 100, nil},
 		"huge length":      {func(h *Header) { h.Length = 1 << 62 }, 100, nil},
 		"huge section":     {func(h *Header) { h.Section = make([]byte, maxSection) }, 100, nil},
@@ -257,7 +320,7 @@ func TestWriteRefusals(t *testing.T) {
 
 func TestCopyStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(40*minChunk)
+	dek, payload := envelope.NewDEK(), noise(40*minChunk)
 	f := openBytes(t, build(t, testHeader(len(payload)), dek, payload, minChunk))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -268,7 +331,16 @@ func TestCopyStopsWithItsContext(t *testing.T) {
 
 func TestConcurrentReads(t *testing.T) {
 	t.Parallel()
-	dek, payload := aead.NewKey(), noise(10*minChunk+7)
+	for name, dek := range deks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			concurrentReads(t, dek)
+		})
+	}
+}
+
+func concurrentReads(t *testing.T, dek envelope.DEK) {
+	payload := noise(10*minChunk + 7)
 	r, err := openBytes(t, build(t, testHeader(len(payload)), dek, payload, minChunk)).Reader(dek)
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +363,7 @@ func TestConcurrentReads(t *testing.T) {
 // FuzzOpen: no input panics or makes a header that contradicts its file, and
 // nothing but what we wrote passes with a key.
 func FuzzOpen(f *testing.F) {
-	dek := aead.NewKey()
+	dek := envelope.NewDEK()
 	h := testHeader(5000)
 	h.Section = []byte("section")
 	good := build(f, h, dek, noise(5000), minChunk)
@@ -299,6 +371,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(good[:200])
 	f.Add([]byte(magic))
 	f.Add(build(f, testHeader(0), dek, nil, minChunk))
+	f.Add(build(f, h, envelope.NewLayeredDEK(), noise(5000), minChunk))
 	for _, at := range []int{9, 11, 15, 51, 54, 63, 73, 140} {
 		bad := bytes.Clone(good)
 		bad[at]++
@@ -313,7 +386,11 @@ func FuzzOpen(f *testing.F) {
 		if i.Length > i.Size || int64(i.HeaderBytes) > i.Size || i.SectionBytes > i.HeaderBytes {
 			t.Errorf("%+v", i)
 		}
-		if err := file.Verify(context.Background(), aead.NewKey()); !errors.Is(err, aead.ErrAuthentication) {
+		other := envelope.NewDEK()
+		if i.Layered() {
+			other = envelope.NewLayeredDEK()
+		}
+		if err := file.Verify(context.Background(), other); !errors.Is(err, aead.ErrAuthentication) {
 			t.Errorf("another key: %v", err)
 		}
 	})

@@ -6,13 +6,13 @@ import (
 	"io"
 	"testing"
 
-	"github.com/kustos-io/kustos/internal/aead"
+	"github.com/kustos-io/kustos/internal/envelope"
 )
 
 const benchBytes = 64 << 20
 
 func BenchmarkWrite(b *testing.B) {
-	payload, dek := make([]byte, benchBytes), aead.NewKey()
+	payload, dek := make([]byte, benchBytes), envelope.NewDEK()
 	b.SetBytes(benchBytes)
 	for b.Loop() {
 		if err := Write(io.Discard, testHeader(benchBytes), dek, bytes.NewReader(payload)); err != nil {
@@ -23,7 +23,7 @@ func BenchmarkWrite(b *testing.B) {
 
 func benchReader(b *testing.B) *Reader {
 	b.Helper()
-	dek := aead.NewKey()
+	dek := envelope.NewDEK()
 	r, err := openBytes(b, build(b, testHeader(benchBytes), dek, make([]byte, benchBytes), ChunkSize)).Reader(dek)
 	if err != nil {
 		b.Fatal(err)

@@ -37,13 +37,16 @@ func (f *File) Info() Info { return f.h.Info }
 // Reader authenticates the header with the DEK and returns the payload. It
 // fails with aead.ErrAuthentication when the key or a bit of the header is wrong.
 func (f *File) Reader(dek envelope.DEK) (*Reader, error) {
-	gcm, err := dek.GCM()
+	if dek.Layered() != f.h.Layered() {
+		return nil, fmt.Errorf("header of extent %s: %w", f.h.ExtentID, envelope.ErrLayers)
+	}
+	cipher, err := dek.Cipher()
 	if err != nil {
 		return nil, err
 	}
-	body := len(f.h.raw) - aead.TagSize
+	body := len(f.h.raw) - f.h.tagSize()
 	aad := append([]byte(headerAAD), f.h.raw[:body]...)
-	if _, err := gcm.Open(nil, nonce(f.h.prefix, headerCounter), f.h.raw[body:], aad); err != nil {
+	if _, err := cipher.Open(nil, nonce(f.h.prefix, headerCounter), f.h.raw[body:], aad); err != nil {
 		return nil, fmt.Errorf("header of extent %s: %w", f.h.ExtentID, aead.ErrAuthentication)
 	}
 	return &Reader{File: f, dek: dek}, nil
@@ -105,13 +108,13 @@ func (r *Reader) Section() ([]byte, error) {
 	if r.h.SectionBytes == 0 {
 		return nil, nil
 	}
-	gcm, err := r.dek.GCM()
+	cipher, err := r.dek.Cipher()
 	if err != nil {
 		return nil, err
 	}
 	aad := append([]byte(sectionAAD), r.h.raw[:r.h.before]...)
 	// never nil, so that an empty section is not taken for none
-	plain, err := gcm.Open([]byte{}, nonce(r.h.prefix, sectionCounter), r.h.section, aad)
+	plain, err := cipher.Open([]byte{}, nonce(r.h.prefix, sectionCounter), r.h.section, aad)
 	if err != nil {
 		return nil, fmt.Errorf("section of extent %s: %w", r.h.ExtentID, aead.ErrAuthentication)
 	}
@@ -163,11 +166,11 @@ func (r *Reader) CopyTo(ctx context.Context, w io.Writer) error {
 
 // decrypt is Chunks without the check of the range.
 func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte) error) error {
-	gcm, err := r.dek.GCM()
+	cipher, err := r.dek.Cipher()
 	if err != nil {
 		return fmt.Errorf("extent %s: %w", r.h.ExtentID, err)
 	}
-	size, stride := r.h.ChunkSize, r.h.ChunkSize+aead.TagSize
+	size, stride := r.h.ChunkSize, r.h.ChunkSize+r.h.tagSize()
 	most := min(last-first+1, int64(max(1, runBytes/size)))
 	b := takeBuffers(int(most)*stride, int(most)*size)
 	used := 0
@@ -190,7 +193,7 @@ func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte
 			one := cipherText[:min(stride, len(cipherText))]
 			cipherText = cipherText[len(one):]
 			var opened []byte
-			if opened, failed = r.open(gcm, b, plain, one, i); failed == nil {
+			if opened, failed = r.open(cipher, b, plain, one, i); failed == nil {
 				plain = opened
 			}
 		}
@@ -209,16 +212,16 @@ func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte
 
 // open verifies one chunk and appends it to dst. The nonce's prefix and the
 // hash stand in the buffers already.
-func (r *Reader) open(gcm cipher.AEAD, b *buffers, dst, one []byte, index int64) ([]byte, error) {
+func (r *Reader) open(c cipher.AEAD, b *buffers, dst, one []byte, index int64) ([]byte, error) {
 	binary.BigEndian.PutUint32(b.nonce[prefixSize:], uint32(index))
 	binary.BigEndian.PutUint32(b.aad[sha256.Size:], uint32(index))
 	b.aad[sha256.Size+4] = 0
 	if index == r.h.Chunks-1 {
 		b.aad[sha256.Size+4] = 1
 	}
-	plain, err := gcm.Open(dst, b.nonce, one, b.aad)
+	plain, err := c.Open(dst, b.nonce, one, b.aad)
 	if err != nil {
-		at := int64(r.h.HeaderBytes) + index*int64(r.h.ChunkSize+aead.TagSize)
+		at := int64(r.h.HeaderBytes) + index*int64(r.h.ChunkSize+r.h.tagSize())
 		return nil, &ChunkError{ExtentID: r.h.ExtentID, Index: index, Offset: at}
 	}
 	return plain, nil

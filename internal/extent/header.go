@@ -13,8 +13,14 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
-// FormatVersion is the version this package writes and the newest it reads.
-const FormatVersion = 1
+// FormatVersion is the newest version this package reads; it writes it when the
+// DEK has a second layer, and else version 1, which differs in nothing more.
+const (
+	FormatVersion = layeredVersion
+
+	singleVersion  = 1
+	layeredVersion = 2
+)
 
 // ChunkSize is the plaintext length of the chunks this package writes, in
 // bytes. It reads every power of two from 4 KiB to 1 MiB. With 64 KiB, which it
@@ -31,7 +37,7 @@ const (
 	maxChunk   = 1 << 20
 	maxWrapped = 1 << 10
 	maxSection = 16 << 20
-	maxHeader  = fixedSize + maxWrapped + 4 + maxSection + 2 + aead.TagSize
+	maxHeader  = fixedSize + maxWrapped + 4 + maxSection + 2 + maxWrapped + 2*aead.TagSize
 
 	// counters of the two nonces that belong to no chunk
 	headerCounter  = math.MaxUint32
@@ -62,8 +68,8 @@ type Header struct {
 	ExtentID   string // GUID
 	DatabaseID string // GUID
 	KeyVersion int    // version of the database key that wrapped the DEK, from 1
-	WrappedDEK []byte // as envelope gave it
-	Length     int64  // of the payload, in bytes
+	WrappedDEK envelope.WrappedDEK
+	Length     int64 // of the payload, in bytes
 	// Section is sealed into the header: schema and statistics, at most 16 MiB,
 	// in whatever encoding the writer likes; nil for none.
 	Section []byte
@@ -76,19 +82,25 @@ type Info struct {
 	ExtentID      string `json:"extentId"`
 	DatabaseID    string `json:"databaseId"`
 	KeyVersion    int    `json:"databaseKeyVersion"`
-	WrappedDEK    []byte `json:"wrappedDek"`
 	ChunkSize     int    `json:"chunkSize"`
 	Chunks        int64  `json:"chunks"`
 	Length        int64  `json:"plaintextBytes"`
 	SectionBytes  int    `json:"sealedSectionBytes"` // 0: none
 	HeaderBytes   int    `json:"headerBytes"`
 	Size          int64  `json:"fileBytes"`
+	envelope.WrappedDEK
 }
 
 // Object is what the DEK was wrapped for.
 func (i Info) Object() envelope.Object {
 	return envelope.Object{DatabaseID: i.DatabaseID, Kind: envelope.Extent, ID: i.ExtentID}
 }
+
+// Layered reports whether everything is encrypted in two layers.
+func (i Info) Layered() bool { return i.FormatVersion == layeredVersion }
+
+// tagSize is the length of every tag, in bytes.
+func (i Info) tagSize() int { return envelope.TagSize(i.Layered()) }
 
 // chunks is the number of chunks of a payload.
 func chunks(length int64, chunkSize int) int64 {
@@ -116,26 +128,32 @@ func (h Header) encode(dek envelope.DEK, prefix []byte, chunkSize int) ([]byte, 
 	switch {
 	case h.KeyVersion < 1 || int64(h.KeyVersion) > math.MaxUint32:
 		return nil, fmt.Errorf("database key version %d is out of range", h.KeyVersion)
-	case len(h.WrappedDEK) == 0 || len(h.WrappedDEK) > maxWrapped:
-		return nil, fmt.Errorf("wrapped dek has %d bytes", len(h.WrappedDEK))
+	case len(h.WrappedDEK.Key) == 0 || len(h.WrappedDEK.Key) > maxWrapped || len(h.WrappedDEK.Layer) > maxWrapped:
+		return nil, fmt.Errorf("wrapped dek has %d and %d bytes", len(h.WrappedDEK.Key), len(h.WrappedDEK.Layer))
+	case (len(h.WrappedDEK.Layer) > 0) != dek.Layered():
+		return nil, envelope.ErrLayers
 	case h.Length < 0 || chunks(h.Length, chunkSize) > maxChunks:
 		return nil, fmt.Errorf("payload of %d bytes is out of range", h.Length)
-	case len(h.Section)+aead.TagSize > maxSection:
+	case len(h.Section)+envelope.TagSize(dek.Layered()) > maxSection:
 		return nil, fmt.Errorf("section of %d bytes is too large", len(h.Section))
 	}
-	gcm, err := dek.GCM()
+	cipher, err := dek.Cipher()
 	if err != nil {
 		return nil, err
 	}
 	section := 0
 	if h.Section != nil {
-		section = len(h.Section) + aead.TagSize
+		section = len(h.Section) + cipher.Overhead()
 	}
-	size := fixedSize + len(h.WrappedDEK) + 4 + section + 2 + aead.TagSize
+	size := fixedSize + len(h.WrappedDEK.Key) + 4 + section + 2 + len(h.WrappedDEK.Layer) + cipher.Overhead()
+	version := singleVersion
+	if dek.Layered() {
+		version = layeredVersion
+	}
 
 	b := make([]byte, 0, size)
 	b = append(b, magic...)
-	b = binary.BigEndian.AppendUint16(b, FormatVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(version))
 	b = binary.BigEndian.AppendUint16(b, 0) // flags
 	b = binary.BigEndian.AppendUint32(b, uint32(size))
 	b = append(b, extentID[:]...)
@@ -144,14 +162,15 @@ func (h Header) encode(dek envelope.DEK, prefix []byte, chunkSize int) ([]byte, 
 	b = binary.BigEndian.AppendUint32(b, uint32(chunkSize))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Length))
 	b = append(b, prefix...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(h.WrappedDEK)))
-	b = append(b, h.WrappedDEK...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(h.WrappedDEK.Key)))
+	b = append(b, h.WrappedDEK.Key...)
 	b = binary.BigEndian.AppendUint32(b, uint32(section))
 	if section > 0 {
-		b = gcm.Seal(b, nonce(prefix, sectionCounter), h.Section, append([]byte(sectionAAD), b...))
+		b = cipher.Seal(b, nonce(prefix, sectionCounter), h.Section, append([]byte(sectionAAD), b...))
 	}
-	b = binary.BigEndian.AppendUint16(b, 0) // second layer
-	return gcm.Seal(b, nonce(prefix, headerCounter), nil, append([]byte(headerAAD), b...)), nil
+	b = binary.BigEndian.AppendUint16(b, uint16(len(h.WrappedDEK.Layer)))
+	b = append(b, h.WrappedDEK.Layer...)
+	return cipher.Seal(b, nonce(prefix, headerCounter), nil, append([]byte(headerAAD), b...)), nil
 }
 
 // header is a parsed header: Info plus what the decryption needs.
@@ -199,11 +218,11 @@ func parseHeader(r io.ReaderAt, size int64) (*header, error) {
 	if err := readFull(r, h.raw, 0); err != nil {
 		return nil, err
 	}
-	h.FormatVersion, h.HeaderBytes, h.Size = FormatVersion, int(headerSize), size
+	h.FormatVersion, h.HeaderBytes, h.Size = int(binary.BigEndian.Uint16(fixed[8:])), int(headerSize), size
 	if err := h.parse(); err != nil {
 		return nil, err
 	}
-	if want := headerSize + h.Length + h.Chunks*aead.TagSize; size != want {
+	if want := headerSize + h.Length + h.Chunks*int64(h.tagSize()); size != want {
 		return nil, fmt.Errorf("%w: %d bytes, the header says %d", ErrTruncated, size, want)
 	}
 	h.hash = sha256.Sum256(h.raw)
@@ -212,7 +231,7 @@ func parseHeader(r io.ReaderAt, size int64) (*header, error) {
 
 // parse reads the fields of h.raw, whose length is at least the smallest header's.
 func (h *header) parse() error {
-	b := h.raw
+	b, tag := h.raw, h.tagSize()
 	h.ExtentID = ids.FormatGUID([16]byte(b[16:32]))
 	h.DatabaseID = ids.FormatGUID([16]byte(b[32:48]))
 	h.KeyVersion = int(binary.BigEndian.Uint32(b[48:]))
@@ -227,25 +246,31 @@ func (h *header) parse() error {
 		return fmt.Errorf("%w: chunk size %d", ErrMalformed, h.ChunkSize)
 	case length > uint64(maxChunks)*uint64(h.ChunkSize):
 		return fmt.Errorf("%w: payload of %d bytes", ErrMalformed, length)
-	case wrapped == 0 || wrapped > maxWrapped || fixedSize+wrapped+4+2+aead.TagSize > len(b):
+	case wrapped == 0 || wrapped > maxWrapped || fixedSize+wrapped+4+2+tag > len(b):
 		return fmt.Errorf("%w: wrapped dek of %d bytes", ErrMalformed, wrapped)
 	}
 	h.Length = int64(length)
 	h.Chunks = chunks(h.Length, h.ChunkSize)
-	h.WrappedDEK = b[fixedSize : fixedSize+wrapped]
+	h.WrappedDEK.Key = b[fixedSize : fixedSize+wrapped]
 	h.before = fixedSize + wrapped + 4
 	section := int64(binary.BigEndian.Uint32(b[h.before-4:]))
-	if section != 0 && section < aead.TagSize || section > maxSection || int64(h.before)+section+2+aead.TagSize > int64(len(b)) {
+	if section != 0 && section < int64(tag) || section > maxSection || int64(h.before)+section+2+int64(tag) > int64(len(b)) {
 		return fmt.Errorf("%w: section of %d bytes", ErrMalformed, section)
 	}
 	h.SectionBytes = int(section)
 	h.section = b[h.before : h.before+int(section)]
 	rest := b[h.before+int(section):]
-	if layer := binary.BigEndian.Uint16(rest); layer != 0 {
+	layer := int(binary.BigEndian.Uint16(rest))
+	switch {
+	case layer != 0 && !h.Layered():
 		return fmt.Errorf("%w: second layer of %d bytes", ErrReserved, layer)
+	case h.Layered() && (layer == 0 || layer > maxWrapped):
+		return fmt.Errorf("%w: second layer of %d bytes", ErrMalformed, layer)
+	case len(rest) != 2+layer+tag:
+		return fmt.Errorf("%w: %d bytes more than its fields", ErrMalformed, len(rest)-2-layer-tag)
 	}
-	if len(rest) != 2+aead.TagSize {
-		return fmt.Errorf("%w: %d bytes more than its fields", ErrMalformed, len(rest)-2-aead.TagSize)
+	if layer > 0 {
+		h.WrappedDEK.Layer = rest[2 : 2+layer]
 	}
 	return nil
 }

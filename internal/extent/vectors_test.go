@@ -27,6 +27,7 @@ const vectorDir = "testdata/vectors"
 type vectorSet struct {
 	Comment      string            `json:"comment"`
 	DatabaseKeys map[string]string `json:"databaseKeys"` // version → key, hex
+	LayerKey     string            `json:"layerKey"`     // of the doubly encrypted cluster, hex
 	Vectors      []vector          `json:"vectors"`
 }
 
@@ -34,8 +35,10 @@ type vector struct {
 	File string `json:"file"`
 	Why  string `json:"why"`
 	// Error is "" for a good file, else one of: notExtent, newerFormat,
-	// reserved, malformed, truncated, authentication, noKey.
+	// reserved, malformed, truncated, authentication, noKey, layers.
 	Error string `json:"error"`
+	// Layered: it is read as a file of the doubly encrypted cluster.
+	Layered bool `json:"layered,omitempty"`
 	// At is where the error must be found: open, unwrap, header, section, chunk 0 …
 	At      string `json:"at,omitempty"`
 	Length  int64  `json:"length"`
@@ -45,7 +48,7 @@ type vector struct {
 
 var vectorErrors = map[string]error{
 	"notExtent": ErrNotExtent, "newerFormat": ErrNewerFormat, "reserved": ErrReserved, "malformed": ErrMalformed,
-	"truncated": ErrTruncated, "authentication": aead.ErrAuthentication, "noKey": envelope.ErrNotFound,
+	"truncated": ErrTruncated, "authentication": aead.ErrAuthentication, "noKey": envelope.ErrNotFound, "layers": envelope.ErrLayers,
 }
 
 func vectorKey(fill byte) aead.Key {
@@ -80,6 +83,14 @@ func TestVectors(t *testing.T) {
 		}
 		keys[int(version[0]-'0')] = key
 	}
+	raw, err := hex.DecodeString(set.LayerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := aead.KeyFor(aead.XChaCha20Poly1305, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
 	listed := map[string]bool{"vectors.json": true}
 	for _, v := range set.Vectors {
 		listed[v.File] = true
@@ -88,7 +99,7 @@ func TestVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			at, err := runVector(data, keys, v)
+			at, err := runVector(data, keys, layer, v)
 			if v.Error == "" {
 				if err != nil {
 					t.Errorf("%s: %v", at, err)
@@ -113,7 +124,7 @@ func TestVectors(t *testing.T) {
 }
 
 // runVector reads one file to the end and says where the first error was.
-func runVector(data []byte, keys map[int]aead.Key, v vector) (at string, err error) {
+func runVector(data []byte, keys map[int]aead.Key, layer aead.Key, v vector) (at string, err error) {
 	f, err := Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return "open", err
@@ -123,7 +134,10 @@ func runVector(data []byte, keys map[int]aead.Key, v vector) (at string, err err
 	if !ok {
 		return "unwrap", envelope.ErrNotFound
 	}
-	dek, err := envelope.UnwrapDEKWith(key, i.Object(), i.KeyVersion, i.WrappedDEK)
+	if !v.Layered {
+		layer = aead.Key{}
+	}
+	dek, err := envelope.UnwrapDEKWith(key, layer, i.Object(), i.KeyVersion, i.WrappedDEK)
 	if err != nil {
 		return "unwrap", err
 	}
@@ -152,8 +166,9 @@ func writeVectors(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1)
 	keys := map[string]aead.Key{"1": vectorKey(0x11), "2": vectorKey(0x22)}
 	set := vectorSet{
-		Comment:      "Extents of format 1 with chunks of 4 KiB. A reader must give the payload or exactly this error; docs/format.md says why.",
+		Comment:      "Extents of format 1 and, of the doubly encrypted cluster, of format 2, with chunks of 4 KiB. A reader must give the payload or exactly this error; docs/format.md says why.",
 		DatabaseKeys: map[string]string{},
+		LayerKey:     hex.EncodeToString(bytes.Repeat([]byte{0x33}, aead.KeySize)),
 	}
 	for version, k := range keys {
 		if err := k.Reveal(func(b []byte) error { set.DatabaseKeys[version] = hex.EncodeToString(b); return nil }); err != nil {
@@ -166,12 +181,12 @@ func writeVectors(t *testing.T) {
 	if err := os.MkdirAll(vectorDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	dek := aead.NewKey()
+	dek := envelope.NewDEK()
 	make1 := func(id string, length int, section []byte) []byte {
 		h := testHeader(length)
 		h.ExtentID, h.DatabaseID, h.KeyVersion, h.Section = id, "0a0b0c0d-0102-4304-8506-a70809000001", 1, section
 		var err error
-		h.WrappedDEK, err = envelope.WrapDEKWith(keys["1"], envelope.Object{DatabaseID: h.DatabaseID, Kind: envelope.Extent, ID: id}, 1, dek)
+		h.WrappedDEK, err = envelope.WrapDEKWith(keys["1"], aead.Key{}, envelope.Object{DatabaseID: h.DatabaseID, Kind: envelope.Extent, ID: id}, 1, dek)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,10 +230,10 @@ func writeVectors(t *testing.T) {
 		data               []byte
 	}{
 		{"flip-magic", "bit flipped in the magic", "notExtent", "open", edit(good, flip(0))},
-		{"newer-version", "format 2", "newerFormat", "open", edit(good, func(b []byte) []byte { b[9] = 2; return b })},
+		{"newer-version", "format 3", "newerFormat", "open", edit(good, func(b []byte) []byte { b[9] = 3; return b })},
 		{"version-zero", "format 0", "malformed", "open", edit(good, func(b []byte) []byte { b[9] = 0; return b })},
 		{"reserved-flags", "a flag is set", "reserved", "open", edit(good, flip(11))},
-		{"reserved-second-layer", "the second layer is not empty", "reserved", "open", edit(good, flip(head-aead.TagSize-1))},
+		{"reserved-second-layer", "the second layer is not empty in format 1", "reserved", "open", edit(good, flip(head-aead.TagSize-1))},
 		{"header-length", "header length one too small", "malformed", "open", edit(good, func(b []byte) []byte { b[15]--; return b })},
 		{"chunk-size", "chunk size no power of two", "malformed", "open", edit(good, flip(55))},
 		{"flip-extent-id", "bit flipped in the extent id", "authentication", "unwrap", edit(good, flip(20))},
@@ -254,6 +269,7 @@ func writeVectors(t *testing.T) {
 	} {
 		save(vector{File: bad.name + ".kxt", Why: bad.why, Error: bad.err, At: bad.at}, bad.data)
 	}
+	writeLayeredVectors(t, keys["1"], good, save)
 	data, err := json.MarshalIndent(set, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +291,7 @@ func vectorPayload(length int) []byte {
 // lastFlag seals one chunk of a three-chunk extent again with another flag.
 func lastFlag(t *testing.T, data []byte, dek envelope.DEK, head, index int, last bool) []byte {
 	t.Helper()
-	gcm, err := dek.GCM()
+	gcm, err := dek.Cipher()
 	if err != nil {
 		t.Fatal(err)
 	}

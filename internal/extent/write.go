@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/kustos-io/kustos/internal/aead"
 	"github.com/kustos-io/kustos/internal/envelope"
 )
 
@@ -36,14 +35,14 @@ func write(w io.Writer, hdr Header, dek envelope.DEK, src io.Reader, chunkSize i
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	gcm, err := dek.GCM()
+	cipher, err := dek.Cipher()
 	if err != nil {
 		return err
 	}
 	hash := sha256.Sum256(head)
 	plain := make([]byte, chunkSize)
 	defer clear(plain)
-	out := make([]byte, 0, ioChunks*(chunkSize+aead.TagSize))
+	out := make([]byte, 0, ioChunks*(chunkSize+cipher.Overhead()))
 	var aad []byte
 	total := chunks(hdr.Length, chunkSize)
 	left := hdr.Length
@@ -56,7 +55,7 @@ func write(w io.Writer, hdr Header, dek envelope.DEK, src io.Reader, chunkSize i
 		}
 		left -= int64(len(p))
 		aad = chunkAAD(aad[:0], hash, uint32(i), i == total-1)
-		out = gcm.Seal(out, nonce(prefix[:], uint32(i)), p, aad)
+		out = cipher.Seal(out, nonce(prefix[:], uint32(i)), p, aad)
 		if i%ioChunks == ioChunks-1 || i == total-1 {
 			if _, err := w.Write(out); err != nil {
 				return err

@@ -31,9 +31,9 @@ const (
 // oneKey wraps every DEK with one database key.
 type oneKey struct{ key aead.Key }
 
-func (k oneKey) WrapDEK(o envelope.Object) (envelope.DEK, []byte, int, error) {
-	dek := aead.NewKey()
-	wrapped, err := envelope.WrapDEKWith(k.key, o, 4, dek)
+func (k oneKey) WrapDEK(o envelope.Object) (envelope.DEK, envelope.WrappedDEK, int, error) {
+	dek := envelope.NewDEK()
+	wrapped, err := envelope.WrapDEKWith(k.key, aead.Key{}, o, 4, dek)
 	return dek, wrapped, 4, err
 }
 
@@ -149,7 +149,7 @@ func TestJSON(t *testing.T) {
 		kinds[f.Kind]++
 		switch {
 		case f.Path == extentID+".kxt":
-			if f.Extent == nil || f.Extent.ExtentID != extentID || f.Extent.KeyVersion != 4 || f.Extent.Chunks != 9 || len(f.Extent.WrappedDEK) != envelope.WrappedDEKSize {
+			if f.Extent == nil || f.Extent.ExtentID != extentID || f.Extent.KeyVersion != 4 || f.Extent.Chunks != 9 || len(f.Extent.WrappedDEK.Key) != envelope.WrappedDEKSize {
 				t.Errorf("extent: %+v", f.Extent)
 			}
 		case f.Path == "damaged.kxt":

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/kustos-io/kustos/internal/envelope"
 )
 
 // WriteText writes the report for people.
@@ -33,6 +35,21 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
+// ciphers names what encrypts a file, the inner layer first.
+func ciphers(layered bool) string {
+	if layered {
+		return "AES-256-GCM, then ChaCha20-Poly1305"
+	}
+	return "AES-256-GCM"
+}
+
+func wraps(line func(name, format string, args ...any), w envelope.WrappedDEK) {
+	line("wrapped DEK", "%s", hex.EncodeToString(w.Key))
+	if len(w.Layer) > 0 {
+		line("of second layer", "%s", hex.EncodeToString(w.Layer))
+	}
+}
+
 func (r *Report) text(b *strings.Builder, indent string) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(b, "%s  %-18s %s\n", indent, name, fmt.Sprintf(format, args...))
@@ -45,8 +62,8 @@ func (r *Report) text(b *strings.Builder, indent string) {
 		e := r.Extent
 		line("extent", "%s, format %d", e.ExtentID, e.FormatVersion)
 		line("database key", "%s, version %d", e.DatabaseID, e.KeyVersion)
-		line("wrapped DEK", "%s", hex.EncodeToString(e.WrappedDEK))
-		line("payload", "%d bytes in %d chunks of %d, AES-256-GCM", e.Length, e.Chunks, e.ChunkSize)
+		wraps(line, e.WrappedDEK)
+		line("payload", "%d bytes in %d chunks of %d, %s", e.Length, e.Chunks, e.ChunkSize, ciphers(e.Layered()))
 		if e.SectionBytes > 0 {
 			line("sealed section", "%d bytes", e.SectionBytes)
 		}
@@ -55,8 +72,8 @@ func (r *Report) text(b *strings.Builder, indent string) {
 		line("segment", "%s, format %d", s.ID, s.FormatVersion)
 		line("sequence", "%d, run %s", s.Sequence, s.Run)
 		line("database key", "%s, version %d", s.DatabaseID, s.KeyVersion)
-		line("wrapped DEK", "%s", hex.EncodeToString(s.WrappedDEK))
-		line("frames", "%d, AES-256-GCM", len(s.Frames))
+		wraps(line, s.WrappedDEK)
+		line("frames", "%d, %s", len(s.Frames), ciphers(s.Layered()))
 		if s.Rest > 0 {
 			line("at the end", "%d bytes that are no whole frame", s.Rest)
 		}

@@ -1,6 +1,6 @@
 // Package wal is the encrypted write-ahead log of a database: numbered segment
 // files, each under a key of its own (DEK), each a header and then frames of
-// AES-256-GCM. docs/format.md, "WAL segment", is normative.
+// AES-256-GCM, of a doubly encrypted cluster with ChaCha20-Poly1305 over it. docs/format.md, "WAL segment", is normative.
 //
 // [Log] appends: when Append returns nil the record is on the disk (fsync);
 // appends that run at once share one frame and one fsync. [Recover] and

@@ -6,17 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-
-	"github.com/kustos-io/kustos/internal/aead"
 )
 
 const (
-	marker      = "KXFR"
-	frameFixed  = 16 // marker, body length, number
-	frameHeader = frameFixed + aead.TagSize
-	bodyFixed   = 8 // kind, three zeros, number of records
-	minBody     = align + aead.TagSize
-	maxBody     = 256 << 20
+	marker     = "KXFR"
+	frameFixed = 16 // marker, body length, number
+	bodyFixed  = 8  // kind, three zeros, number of records
+	maxBody    = 256 << 20
 
 	frameHeaderAAD = "kustos wal frame v1\x00"
 	frameBodyAAD   = "kustos wal body v1\x00"
@@ -30,9 +26,12 @@ const MaxRecord = 64 << 20
 
 // frames seals and opens the frames of one segment.
 type frames struct {
-	gcm  cipher.AEAD
-	hash [sha256.Size]byte // of the segment's header
+	cipher cipher.AEAD
+	hash   [sha256.Size]byte // of the segment's header
 }
+
+// head is the length of a frame's header: what is fixed, and a tag.
+func (f frames) head() int64 { return frameFixed + int64(f.cipher.Overhead()) }
 
 func (f frames) aad(label string, fixed []byte) []byte {
 	out := make([]byte, 0, len(label)+len(f.hash)+frameFixed)
@@ -88,27 +87,27 @@ func decodeBody(b []byte, use func(record []byte) error) (end bool, records int,
 
 // seal makes a frame of a body.
 func (f frames) seal(number uint64, body []byte) []byte {
-	n := len(body) + aead.TagSize
-	out := make([]byte, 0, frameHeader+n)
+	n := len(body) + f.cipher.Overhead()
+	out := make([]byte, 0, int(f.head())+n)
 	out = append(out, marker...)
 	out = binary.BigEndian.AppendUint32(out, uint32(n))
 	out = binary.BigEndian.AppendUint64(out, number)
 	fixed := out[:frameFixed]
-	out = f.gcm.Seal(out, nonce(frameHeaderDomain, number), nil, f.aad(frameHeaderAAD, fixed))
-	return f.gcm.Seal(out, nonce(frameBodyDomain, number), body, f.aad(frameBodyAAD, fixed))
+	out = f.cipher.Seal(out, nonce(frameHeaderDomain, number), nil, f.aad(frameHeaderAAD, fixed))
+	return f.cipher.Seal(out, nonce(frameBodyDomain, number), body, f.aad(frameBodyAAD, fixed))
 }
 
 // header authenticates a frame header and returns its number and the length of
 // the body that follows.
 func (f frames) header(b []byte) (number uint64, body int64, ok bool) {
-	if len(b) < frameHeader || string(b[:len(marker)]) != marker {
+	if int64(len(b)) < f.head() || string(b[:len(marker)]) != marker {
 		return 0, 0, false
 	}
 	body, number = int64(binary.BigEndian.Uint32(b[4:])), binary.BigEndian.Uint64(b[8:])
-	if body < minBody || body > maxBody || body%align != 0 {
+	if body < align+int64(f.cipher.Overhead()) || body > maxBody || body%align != 0 {
 		return 0, 0, false
 	}
-	if _, err := f.gcm.Open(nil, nonce(frameHeaderDomain, number), b[frameFixed:frameHeader], f.aad(frameHeaderAAD, b)); err != nil {
+	if _, err := f.cipher.Open(nil, nonce(frameHeaderDomain, number), b[frameFixed:f.head()], f.aad(frameHeaderAAD, b)); err != nil {
 		return 0, 0, false
 	}
 	return number, body, true
@@ -116,7 +115,7 @@ func (f frames) header(b []byte) (number uint64, body int64, ok bool) {
 
 // body authenticates and decrypts a frame's body in place.
 func (f frames) body(head []byte, number uint64, sealed []byte) ([]byte, bool) {
-	plain, err := f.gcm.Open(sealed[:0], nonce(frameBodyDomain, number), sealed, f.aad(frameBodyAAD, head))
+	plain, err := f.cipher.Open(sealed[:0], nonce(frameBodyDomain, number), sealed, f.aad(frameBodyAAD, head))
 	return plain, err == nil
 }
 

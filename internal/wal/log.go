@@ -35,7 +35,7 @@ const (
 
 // Keys makes the DEK of a new segment; envelope.Keyring does.
 type Keys interface {
-	WrapDEK(o envelope.Object) (dek envelope.DEK, wrapped []byte, keyVersion int, err error)
+	WrapDEK(o envelope.Object) (dek envelope.DEK, wrapped envelope.WrappedDEK, keyVersion int, err error)
 }
 
 // Config makes a Log.
@@ -218,7 +218,7 @@ func (l *Log) begin() error {
 		dek.Wipe()
 		return err
 	}
-	gcm, err := dek.GCM()
+	cipher, err := dek.Cipher()
 	if err != nil {
 		dek.Wipe()
 		return err
@@ -238,7 +238,7 @@ func (l *Log) begin() error {
 	if l.cfg.Disk != nil {
 		f = hooked{f, l.cfg.Disk.Writer(path, f)}
 	}
-	l.current = &segment{id: s.ID, file: f, dek: dek, frames: frames{gcm, sha256.Sum256(head)}, size: int64(len(head))}
+	l.current = &segment{id: s.ID, file: f, dek: dek, frames: frames{cipher, sha256.Sum256(head)}, size: int64(len(head))}
 	return nil
 }
 

@@ -26,20 +26,24 @@ var ctx = context.Background()
 // keys is one database key; it satisfies Keys and Unwrapper.
 type keys struct {
 	key    aead.Key
+	layer  aead.Key // zero: one layer
 	locked bool
 }
 
-func (k *keys) WrapDEK(o envelope.Object) (envelope.DEK, []byte, int, error) {
+func (k *keys) WrapDEK(o envelope.Object) (envelope.DEK, envelope.WrappedDEK, int, error) {
 	if k.locked {
-		return envelope.DEK{}, nil, 0, envelope.ErrLocked
+		return envelope.DEK{}, envelope.WrappedDEK{}, 0, envelope.ErrLocked
 	}
-	dek := aead.NewKey()
-	wrapped, err := envelope.WrapDEKWith(k.key, o, 1, dek)
+	dek := envelope.NewDEK()
+	if k.layer != (aead.Key{}) {
+		dek = envelope.NewLayeredDEK()
+	}
+	wrapped, err := envelope.WrapDEKWith(k.key, k.layer, o, 1, dek)
 	return dek, wrapped, 1, err
 }
 
-func (k *keys) UnwrapDEK(o envelope.Object, version int, wrapped []byte) (envelope.DEK, error) {
-	return envelope.UnwrapDEKWith(k.key, o, version, wrapped)
+func (k *keys) UnwrapDEK(o envelope.Object, version int, wrapped envelope.WrappedDEK) (envelope.DEK, error) {
+	return envelope.UnwrapDEKWith(k.key, k.layer, o, version, wrapped)
 }
 
 func newConfig(t testing.TB) Config {
@@ -47,6 +51,24 @@ func newConfig(t testing.TB) Config {
 	dir, err := os.MkdirTemp(t.TempDir(), "wal")
 	must(t, err)
 	return Config{Dir: dir, DatabaseID: ids.NewGUID(), Keys: &keys{key: aead.NewKey()}}
+}
+
+// layered is a config whose segments are encrypted in two layers.
+func layered(t testing.TB) Config {
+	t.Helper()
+	cfg := newConfig(t)
+	cfg.Keys.(*keys).layer = aead.NewKeyFor(aead.XChaCha20Poly1305)
+	return cfg
+}
+
+// bothLayers runs a test with segments of one layer and of two.
+func bothLayers(t *testing.T, run func(t *testing.T, cfg Config)) {
+	for name, made := range map[string]func(testing.TB) Config{"one layer": newConfig, "two layers": layered} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, made(t))
+		})
+	}
 }
 
 func open(t testing.TB, cfg Config) *Log {
@@ -81,6 +103,9 @@ func TestAppendedRecordsComeBackInOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := newConfig(t)
+		if rapid.Bool().Draw(rt, "layered") {
+			cfg = layered(t)
+		}
 		cfg.SegmentBytes = int64(rapid.IntRange(1, 3000).Draw(rt, "segment size"))
 		l := open(t, cfg)
 		var want []string
@@ -133,7 +158,14 @@ func TestDurableBeforeReturn(t *testing.T) {
 
 func TestSegmentFile(t *testing.T) {
 	t.Parallel()
-	cfg := newConfig(t)
+	bothLayers(t, segmentFile)
+}
+
+func segmentFile(t *testing.T, cfg Config) {
+	version, head := 1, 160
+	if cfg.Keys.(*keys).layer != (aead.Key{}) {
+		version, head = 2, 256
+	}
 	l := open(t, cfg)
 	if there, err := Segments(cfg.Dir, ""); err != nil || len(there) != 0 {
 		t.Errorf("before the first record: %v, %v", there, err)
@@ -144,7 +176,7 @@ func TestSegmentFile(t *testing.T) {
 	must(t, open(t, other).Append(ctx, []byte("of another database")))
 	there, err := Segments(cfg.Dir, cfg.DatabaseID)
 	must(t, err)
-	if len(there) != 1 || there[0].Sequence != 1 || there[0].DatabaseID != cfg.DatabaseID || there[0].HeaderBytes != 160 {
+	if len(there) != 1 || there[0].Sequence != 1 || there[0].DatabaseID != cfg.DatabaseID || there[0].HeaderBytes != head || there[0].FormatVersion != version {
 		t.Fatalf("%+v", there)
 	}
 	data, err := os.ReadFile(there[0].Path)
@@ -186,7 +218,7 @@ func TestOldSegmentsAreNeverTouched(t *testing.T) {
 	}
 	there, err = Segments(cfg.Dir, "")
 	must(t, err)
-	if len(there) != 2 || there[1].Sequence != 2 || bytes.Equal(there[0].WrappedDEK, there[1].WrappedDEK) || there[0].Run == there[1].Run {
+	if len(there) != 2 || there[1].Sequence != 2 || bytes.Equal(there[0].WrappedDEK.Key, there[1].WrappedDEK.Key) || there[0].Run == there[1].Run {
 		t.Errorf("%+v", there)
 	}
 }

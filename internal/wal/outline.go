@@ -27,6 +27,7 @@ func Outline(path string) (s Segment, frames []Frame, rest int64, err error) {
 	defer f.Close()
 	head := make([]byte, frameFixed)
 	off := int64(s.HeaderBytes)
+	frameHeader := frameFixed + int64(s.tagSize())
 	for off+frameHeader <= s.Size {
 		if _, err := f.ReadAt(head, off); err != nil {
 			return s, frames, s.Size - off, fmt.Errorf("read wal segment %s: %w", path, err)

@@ -9,7 +9,7 @@ import (
 
 // Unwrapper opens the DEK of a segment; envelope.Keyring does.
 type Unwrapper interface {
-	UnwrapDEK(o envelope.Object, keyVersion int, wrapped []byte) (envelope.DEK, error)
+	UnwrapDEK(o envelope.Object, keyVersion int, wrapped envelope.WrappedDEK) (envelope.DEK, error)
 }
 
 // Recover replays the segments of one database in order and gives their

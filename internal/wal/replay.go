@@ -49,15 +49,18 @@ func Replay(ctx context.Context, path string, dek envelope.DEK, fn func(record [
 
 func replay(ctx context.Context, r io.ReaderAt, s Segment, dek envelope.DEK, fn func(record []byte) error) (Result, error) {
 	result := Result{TornAt: -1}
-	gcm, err := dek.GCM()
+	if dek.Layered() != s.Layered() {
+		return result, fmt.Errorf("replay wal segment %s: %w", s.ID, envelope.ErrLayers)
+	}
+	cipher, err := dek.Cipher()
 	if err != nil {
 		return result, fmt.Errorf("replay wal segment %s: %w", s.ID, err)
 	}
-	hash, err := s.authenticate(gcm)
+	hash, err := s.authenticate(cipher)
 	if err != nil {
 		return result, err
 	}
-	fr := frames{gcm, hash}
+	fr := frames{cipher, hash}
 	off := int64(s.HeaderBytes)
 	for off < s.Size {
 		if err := ctx.Err(); err != nil {
@@ -94,7 +97,7 @@ func replay(ctx context.Context, r io.ReaderAt, s Segment, dek envelope.DEK, fn 
 		if !end {
 			result.Frames++
 		}
-		off += frameHeader + int64(len(sealed))
+		off += fr.head() + int64(len(sealed))
 	}
 	return result, nil
 }
@@ -103,10 +106,10 @@ func replay(ctx context.Context, r io.ReaderAt, s Segment, dek envelope.DEK, fn 
 // there is no such frame; cut then says whether its header is authentic (or
 // too little of it is there to say) and the file ends before the frame does.
 func readFrame(r io.ReaderAt, fr frames, off, size int64, number uint64) (head, sealed []byte, cut bool, err error) {
-	if size-off < frameHeader {
+	if size-off < fr.head() {
 		return nil, nil, true, nil
 	}
-	head = make([]byte, frameHeader)
+	head = make([]byte, fr.head())
 	if _, err := r.ReadAt(head, off); err != nil && err != io.EOF {
 		return nil, nil, false, err
 	}
@@ -114,11 +117,11 @@ func readFrame(r io.ReaderAt, fr frames, off, size int64, number uint64) (head, 
 	if !ok || got != number {
 		return nil, nil, false, nil
 	}
-	if size-off-frameHeader < body {
+	if size-off-fr.head() < body {
 		return nil, nil, true, nil
 	}
 	sealed = make([]byte, body)
-	if _, err := r.ReadAt(sealed, off+frameHeader); err != nil && err != io.EOF {
+	if _, err := r.ReadAt(sealed, off+fr.head()); err != nil && err != io.EOF {
 		return nil, nil, false, err
 	}
 	return head, sealed, false, nil

@@ -28,9 +28,8 @@ type specimen struct {
 }
 
 // newSpecimen writes count records of 700 bytes and more, one a frame.
-func newSpecimen(t testing.TB, count int, end bool) specimen {
+func newSpecimen(t testing.TB, cfg Config, count int, end bool) specimen {
 	t.Helper()
-	cfg := newConfig(t)
 	l := open(t, cfg)
 	var s specimen
 	for i := range count {
@@ -87,7 +86,11 @@ func (s specimen) whole(n int) int {
 // the records of the whole frames and no error.
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
-	s := newSpecimen(t, 3, false)
+	bothLayers(t, cutAnywhere)
+}
+
+func cutAnywhere(t *testing.T, cfg Config) {
+	s := newSpecimen(t, cfg, 3, false)
 	for n := s.segment.HeaderBytes; n <= len(s.data); n++ {
 		records, result, err := s.run(s.data[:n])
 		want := s.whole(n)
@@ -107,8 +110,13 @@ func TestCutAnywhere(t *testing.T) {
 // TestEveryChangedByteIsFound: also in the last frame, which was acknowledged.
 func TestEveryChangedByteIsFound(t *testing.T) {
 	t.Parallel()
+	bothLayers(t, everyChangedByteIsFound)
+}
+
+func everyChangedByteIsFound(t *testing.T, cfg Config) {
 	for _, end := range []bool{false, true} {
-		s := newSpecimen(t, 3, end)
+		cfg.Dir = t.TempDir()
+		s := newSpecimen(t, cfg, 3, end)
 		for at := range s.data {
 			bad := bytes.Clone(s.data)
 			bad[at] ^= 0x10
@@ -124,7 +132,11 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 func TestUnwrittenSectors(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := newSpecimen(t, rapid.IntRange(1, 3).Draw(rt, "frames"), false)
+		cfg := newConfig(t)
+		if rapid.Bool().Draw(rt, "layered") {
+			cfg = layered(t)
+		}
+		s := newSpecimen(t, cfg, rapid.IntRange(1, 3).Draw(rt, "frames"), false)
 		last := s.offsets[len(s.offsets)-1]
 		data := bytes.Clone(s.data)
 		lost := 0
@@ -152,7 +164,13 @@ func TestUnwrittenSectors(t *testing.T) {
 
 func TestTampering(t *testing.T) {
 	t.Parallel()
-	s, other := newSpecimen(t, 4, true), newSpecimen(t, 4, true)
+	bothLayers(t, tampering)
+}
+
+func tampering(t *testing.T, cfg Config) {
+	s := newSpecimen(t, cfg, 4, true)
+	cfg.Dir = t.TempDir()
+	other := newSpecimen(t, cfg, 4, true)
 	frame := func(s specimen, i int) []byte {
 		if i+1 == len(s.offsets) {
 			return s.data[s.offsets[i]:]
@@ -193,11 +211,11 @@ func TestTampering(t *testing.T) {
 
 func TestWrongKeyAndHeader(t *testing.T) {
 	t.Parallel()
-	s := newSpecimen(t, 1, true)
+	s := newSpecimen(t, newConfig(t), 1, true)
 	if _, _, err := s.run(zero(s.data, 16, 16)); !errors.Is(err, aead.ErrAuthentication) {
 		t.Errorf("header: %v", err)
 	}
-	s.dek = aead.NewKey()
+	s.dek = envelope.NewDEK()
 	if _, _, err := s.run(s.data); !errors.Is(err, aead.ErrAuthentication) {
 		t.Errorf("wrong key: %v", err)
 	}
@@ -216,8 +234,14 @@ func zero(data []byte, off, n int64) []byte {
 // TestRecoverSeesWhatOneSegmentCannot: whole segments or their ends taken away.
 func TestRecoverSeesWhatOneSegmentCannot(t *testing.T) {
 	t.Parallel()
+	bothLayers(t, recoverSeesWhatOneSegmentCannot)
+}
+
+func recoverSeesWhatOneSegmentCannot(t *testing.T, cfg Config) {
+	tag := int64(envelope.TagSize(cfg.Keys.(*keys).layer != aead.Key{}))
 	arrange := func(t *testing.T) (Config, []Segment) {
-		cfg := newConfig(t)
+		cfg := cfg
+		cfg.Dir = t.TempDir()
 		l := open(t, cfg)
 		for i := range 3 {
 			must(t, l.Append(ctx, fmt.Append(nil, i)))
@@ -254,7 +278,7 @@ func TestRecoverSeesWhatOneSegmentCannot(t *testing.T) {
 	t.Run("end cut off", func(t *testing.T) {
 		t.Parallel()
 		cfg, there := arrange(t)
-		must(t, os.Truncate(there[0].Path, there[0].Size-frameHeader-minBody))
+		must(t, os.Truncate(there[0].Path, there[0].Size-frameFixed-align-2*tag))
 		wantCorrupt(t, cfg, there[0].ID)
 	})
 	t.Run("cut in a frame", func(t *testing.T) {
@@ -335,8 +359,9 @@ func child(t *testing.T, dir string) {
 
 // FuzzReplay: no input panics, and nothing but what was written comes out.
 func FuzzReplay(f *testing.F) {
-	s := newSpecimen(f, 3, true)
+	s, double := newSpecimen(f, newConfig(f), 3, true), newSpecimen(f, layered(f), 3, true)
 	f.Add(s.data)
+	f.Add(double.data)
 	f.Add(s.data[:s.segment.HeaderBytes])
 	f.Add(s.data[:s.offsets[2]+40])
 	for _, at := range []int64{9, 11, 15, 51, 77, 79, s.offsets[1] + 4, s.offsets[1] + 15, s.offsets[2] + 40} {
@@ -345,6 +370,10 @@ func FuzzReplay(f *testing.F) {
 		f.Add(bad)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		s := s
+		if len(data) > 9 && data[9] == layeredVersion {
+			s = double
+		}
 		records, _, err := s.run(data)
 		if len(records) > len(s.records) || !slices.Equal(records, s.records[:len(records)]) {
 			t.Errorf("%d records, %v", len(records), err)

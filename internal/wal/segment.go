@@ -18,8 +18,14 @@ import (
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
-// FormatVersion is the version this package writes and the newest it reads.
-const FormatVersion = 1
+// FormatVersion is the newest version this package reads; it writes it when the
+// DEK has a second layer, and else version 1, which differs in nothing more.
+const (
+	FormatVersion = layeredVersion
+
+	singleVersion  = 1
+	layeredVersion = 2
+)
 
 // Suffix ends the name of a segment file; the segment's id stands before it.
 const Suffix = ".kwl"
@@ -29,7 +35,7 @@ const (
 	fixedSize  = 80 // up to and including the length of the wrapped DEK
 	align      = 16 // headers and frames begin and end at multiples of it
 	maxWrapped = 1 << 10
-	maxHeader  = fixedSize + maxWrapped + align + aead.TagSize
+	maxHeader  = fixedSize + 2*maxWrapped + align + 2*aead.TagSize
 
 	headerAAD = "kustos wal header v1\x00"
 
@@ -85,12 +91,18 @@ type Segment struct {
 	// Run is the start (or the time after a failed write) that wrote it; within
 	// a run every segment but the last has an end frame.
 	Run         string `json:"run"`
-	WrappedDEK  []byte `json:"wrappedDek"`
 	HeaderBytes int    `json:"headerBytes"`
 	Size        int64  `json:"fileBytes"`
+	envelope.WrappedDEK
 
 	raw []byte // the whole header
 }
+
+// Layered reports whether everything is encrypted in two layers.
+func (s Segment) Layered() bool { return s.FormatVersion == layeredVersion }
+
+// tagSize is the length of every tag, in bytes.
+func (s Segment) tagSize() int { return envelope.TagSize(s.Layered()) }
 
 // Object is what the DEK was wrapped for.
 func (s Segment) Object() envelope.Object {
@@ -111,17 +123,24 @@ func (s Segment) encode(dek envelope.DEK) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if s.KeyVersion < 1 || int64(s.KeyVersion) > math.MaxUint32 || len(s.WrappedDEK) == 0 || len(s.WrappedDEK) > maxWrapped {
-		return nil, fmt.Errorf("key version %d with a wrapped dek of %d bytes is out of range", s.KeyVersion, len(s.WrappedDEK))
+	if s.KeyVersion < 1 || int64(s.KeyVersion) > math.MaxUint32 || len(s.WrappedDEK.Key) == 0 || len(s.WrappedDEK.Key) > maxWrapped || len(s.WrappedDEK.Layer) > maxWrapped {
+		return nil, fmt.Errorf("key version %d with a wrapped dek of %d and %d bytes is out of range", s.KeyVersion, len(s.WrappedDEK.Key), len(s.WrappedDEK.Layer))
 	}
-	gcm, err := dek.GCM()
+	if (len(s.WrappedDEK.Layer) > 0) != dek.Layered() {
+		return nil, envelope.ErrLayers
+	}
+	version := singleVersion
+	if dek.Layered() {
+		version = layeredVersion
+	}
+	cipher, err := dek.Cipher()
 	if err != nil {
 		return nil, err
 	}
-	size := padded(fixedSize+len(s.WrappedDEK)) + aead.TagSize
+	size := padded(fixedSize+len(s.WrappedDEK.Key)+len(s.WrappedDEK.Layer)) + cipher.Overhead()
 	b := make([]byte, 0, size)
 	b = append(b, magic...)
-	b = binary.BigEndian.AppendUint16(b, FormatVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(version))
 	b = binary.BigEndian.AppendUint16(b, 0) // flags
 	b = binary.BigEndian.AppendUint32(b, uint32(size))
 	b = append(b, guids[0][:]...)
@@ -129,11 +148,12 @@ func (s Segment) encode(dek envelope.DEK) ([]byte, error) {
 	b = binary.BigEndian.AppendUint32(b, uint32(s.KeyVersion))
 	b = binary.BigEndian.AppendUint64(b, s.Sequence)
 	b = append(b, guids[2][:]...)
-	b = binary.BigEndian.AppendUint16(b, 0) // second layer
-	b = binary.BigEndian.AppendUint16(b, uint16(len(s.WrappedDEK)))
-	b = append(b, s.WrappedDEK...)
-	b = append(b, make([]byte, size-aead.TagSize-len(b))...)
-	return gcm.Seal(b, nonce(headerDomain, 0), nil, append([]byte(headerAAD), b...)), nil
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.WrappedDEK.Layer)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.WrappedDEK.Key)))
+	b = append(b, s.WrappedDEK.Key...)
+	b = append(b, s.WrappedDEK.Layer...)
+	b = append(b, make([]byte, size-cipher.Overhead()-len(b))...)
+	return cipher.Seal(b, nonce(headerDomain, 0), nil, append([]byte(headerAAD), b...)), nil
 }
 
 func padded(n int) int { return (n + align - 1) / align * align }
@@ -183,28 +203,31 @@ func parseSegment(r io.ReaderAt, size int64) (Segment, error) {
 	if flags := binary.BigEndian.Uint16(b[10:]); flags != 0 {
 		return Segment{}, fmt.Errorf("%w: flags %#04x", ErrReserved, flags)
 	}
-	if layer := binary.BigEndian.Uint16(b[76:]); layer != 0 {
+	s := Segment{FormatVersion: int(binary.BigEndian.Uint16(b[8:]))}
+	layer := int(binary.BigEndian.Uint16(b[76:]))
+	if layer != 0 && !s.Layered() {
 		return Segment{}, fmt.Errorf("%w: second layer of %d bytes", ErrReserved, layer)
 	}
+	if s.Layered() && (layer == 0 || layer > maxWrapped) {
+		return Segment{}, fmt.Errorf("%w: second layer of %d bytes", ErrMalformed, layer)
+	}
 	head, wrapped := int64(binary.BigEndian.Uint32(b[12:])), int(binary.BigEndian.Uint16(b[78:]))
-	if wrapped == 0 || wrapped > maxWrapped || head != int64(padded(fixedSize+wrapped)+aead.TagSize) {
+	if wrapped == 0 || wrapped > maxWrapped || head != int64(padded(fixedSize+wrapped+layer)+s.tagSize()) {
 		return Segment{}, fmt.Errorf("%w: header of %d bytes with a wrapped dek of %d", ErrMalformed, head, wrapped)
 	}
 	if head > size {
 		return Segment{}, fmt.Errorf("%w: %d bytes, the header alone has %d", ErrTruncated, size, head)
 	}
-	s := Segment{
-		FormatVersion: FormatVersion,
-		ID:            ids.FormatGUID([16]byte(b[16:32])),
-		DatabaseID:    ids.FormatGUID([16]byte(b[32:48])),
-		KeyVersion:    int(binary.BigEndian.Uint32(b[48:])),
-		Sequence:      binary.BigEndian.Uint64(b[52:]),
-		Run:           ids.FormatGUID([16]byte(b[60:76])),
-		WrappedDEK:    b[fixedSize : fixedSize+wrapped],
-		HeaderBytes:   int(head),
-		Size:          size,
-		raw:           b[:head],
+	s.ID = ids.FormatGUID([16]byte(b[16:32]))
+	s.DatabaseID = ids.FormatGUID([16]byte(b[32:48]))
+	s.KeyVersion = int(binary.BigEndian.Uint32(b[48:]))
+	s.Sequence = binary.BigEndian.Uint64(b[52:])
+	s.Run = ids.FormatGUID([16]byte(b[60:76]))
+	s.WrappedDEK.Key = b[fixedSize : fixedSize+wrapped]
+	if layer > 0 {
+		s.WrappedDEK.Layer = b[fixedSize+wrapped : fixedSize+wrapped+layer]
 	}
+	s.HeaderBytes, s.Size, s.raw = int(head), size, b[:head]
 	if s.KeyVersion == 0 || s.Sequence == 0 || s.Sequence > math.MaxInt64 {
 		return Segment{}, fmt.Errorf("%w: database key version %d, sequence %d", ErrMalformed, s.KeyVersion, s.Sequence)
 	}
@@ -212,9 +235,9 @@ func parseSegment(r io.ReaderAt, size int64) (Segment, error) {
 }
 
 // authenticate checks the header's tag and returns what binds frames to it.
-func (s Segment) authenticate(gcm cipher.AEAD) (hash [sha256.Size]byte, err error) {
-	body := len(s.raw) - aead.TagSize
-	if _, err := gcm.Open(nil, nonce(headerDomain, 0), s.raw[body:], append([]byte(headerAAD), s.raw[:body]...)); err != nil {
+func (s Segment) authenticate(c cipher.AEAD) (hash [sha256.Size]byte, err error) {
+	body := len(s.raw) - c.Overhead()
+	if _, err := c.Open(nil, nonce(headerDomain, 0), s.raw[body:], append([]byte(headerAAD), s.raw[:body]...)); err != nil {
 		return hash, fmt.Errorf("header of wal segment %s: %w", s.ID, aead.ErrAuthentication)
 	}
 	return sha256.Sum256(s.raw), nil

@@ -26,6 +26,7 @@ const vectorDir = "testdata/vectors"
 type vectorSet struct {
 	Comment      string            `json:"comment"`
 	DatabaseKeys map[string]string `json:"databaseKeys"` // version → key, hex
+	LayerKey     string            `json:"layerKey"`     // of the doubly encrypted cluster, hex
 	Vectors      []vector          `json:"vectors"`
 }
 
@@ -33,8 +34,10 @@ type vector struct {
 	File string `json:"file"`
 	Why  string `json:"why"`
 	// Error is "" when the replay ends well, else one of: notSegment,
-	// newerFormat, reserved, malformed, truncated, authentication, noKey, corrupt.
+	// newerFormat, reserved, malformed, truncated, authentication, noKey, layers, corrupt.
 	Error string `json:"error"`
+	// Layered: it is read as a file of the doubly encrypted cluster.
+	Layered bool `json:"layered,omitempty"`
 	// At is the offset of a corrupt frame.
 	At int64 `json:"at,omitempty"`
 	// Records were read before the end or the error: record i is "record i "
@@ -47,7 +50,7 @@ type vector struct {
 
 var vectorErrors = map[string]error{
 	"notSegment": ErrNotSegment, "newerFormat": ErrNewerFormat, "reserved": ErrReserved, "malformed": ErrMalformed,
-	"truncated": ErrTruncated, "authentication": aead.ErrAuthentication, "noKey": envelope.ErrNotFound, "corrupt": ErrCorrupt,
+	"truncated": ErrTruncated, "authentication": aead.ErrAuthentication, "noKey": envelope.ErrNotFound, "corrupt": ErrCorrupt, "layers": envelope.ErrLayers,
 }
 
 func vectorRecord(i int) string {
@@ -69,13 +72,17 @@ func TestVectors(t *testing.T) {
 		keys[int(version[0]-'0')], err = aead.KeyFrom(raw)
 		must(t, err)
 	}
+	raw, err := hex.DecodeString(set.LayerKey)
+	must(t, err)
+	layer, err := aead.KeyFor(aead.XChaCha20Poly1305, raw)
+	must(t, err)
 	listed := map[string]bool{"vectors.json": true}
 	for _, v := range set.Vectors {
 		listed[v.File] = true
 		t.Run(v.File, func(t *testing.T) {
 			data, err := os.ReadFile(filepath.Join(vectorDir, v.File))
 			must(t, err)
-			records, result, err := runVector(data, keys)
+			records, result, err := runVector(data, keys, layer, v)
 			for i, r := range records {
 				if r != vectorRecord(i) {
 					t.Errorf("record %d is another", i)
@@ -104,7 +111,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-func runVector(data []byte, keys map[int]aead.Key) (records []string, result Result, err error) {
+func runVector(data []byte, keys map[int]aead.Key, layer aead.Key, v vector) (records []string, result Result, err error) {
 	r := bytes.NewReader(data)
 	s, err := parseSegment(r, int64(len(data)))
 	if err != nil {
@@ -114,7 +121,10 @@ func runVector(data []byte, keys map[int]aead.Key) (records []string, result Res
 	if !ok {
 		return nil, result, envelope.ErrNotFound
 	}
-	dek, err := envelope.UnwrapDEKWith(key, s.Object(), s.KeyVersion, s.WrappedDEK)
+	if !v.Layered {
+		layer = aead.Key{}
+	}
+	dek, err := envelope.UnwrapDEKWith(key, layer, s.Object(), s.KeyVersion, s.WrappedDEK)
 	if err != nil {
 		return nil, result, err
 	}
@@ -126,13 +136,18 @@ func runVector(data []byte, keys map[int]aead.Key) (records []string, result Res
 func vectorSegment(t *testing.T, key aead.Key, id string, frameCount int, end bool) (parts [][]byte) {
 	t.Helper()
 	s := Segment{ID: id, DatabaseID: "0a0b0c0d-0102-4304-8506-a70809000001", KeyVersion: 1, Sequence: 7, Run: "22222222-2222-4333-8444-555555555555"}
-	dek := aead.NewKey()
+	return sealSegment(t, s, key, aead.Key{}, envelope.NewDEK(), frameCount, end)
+}
+
+// sealSegment is the segment of a header, in the layers of the DEK.
+func sealSegment(t *testing.T, s Segment, key, layer aead.Key, dek envelope.DEK, frameCount int, end bool) (parts [][]byte) {
+	t.Helper()
 	var err error
-	s.WrappedDEK, err = envelope.WrapDEKWith(key, s.Object(), 1, dek)
+	s.WrappedDEK, err = envelope.WrapDEKWith(key, layer, s.Object(), 1, dek)
 	must(t, err)
 	head, err := s.encode(dek)
 	must(t, err)
-	gcm, err := dek.GCM()
+	gcm, err := dek.Cipher()
 	must(t, err)
 	s.raw = head
 	hash, err := s.authenticate(gcm)
@@ -149,13 +164,20 @@ func vectorSegment(t *testing.T, key aead.Key, id string, frameCount int, end bo
 	return parts
 }
 
+// vectorFile is a vector and its bytes.
+type vectorFile struct {
+	vector
+	data []byte
+}
+
 // writeVectors makes every file anew; with the fixed random source the bytes
 // are the same each time.
 func writeVectors(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 2)
 	set := vectorSet{
-		Comment:      "WAL segments of format 1. A reader must give the records and the end, or exactly this error; docs/format.md says why.",
+		Comment:      "WAL segments of format 1 and, of the doubly encrypted cluster, of format 2. A reader must give the records and the end, or exactly this error; docs/format.md says why.",
 		DatabaseKeys: map[string]string{"1": hex.EncodeToString(bytes.Repeat([]byte{0x11}, 32)), "2": hex.EncodeToString(bytes.Repeat([]byte{0x22}, 32))},
+		LayerKey:     hex.EncodeToString(bytes.Repeat([]byte{0x33}, 32)),
 	}
 	key, err := aead.KeyFrom(bytes.Repeat([]byte{0x11}, 32))
 	must(t, err)
@@ -178,10 +200,7 @@ func writeVectors(t *testing.T) {
 	flipLast := bytes.Clone(open3)
 	flipLast[len(flipLast)-1] ^= 1
 
-	for _, v := range []struct {
-		vector
-		data []byte
-	}{
+	for _, v := range append([]vectorFile{
 		{vector{File: "good-ended", Why: "three frames and the end", Records: 6, Ended: true, TornAt: -1}, good},
 		{vector{File: "good-open", Why: "no end frame: the newest segment after a crash", Records: 6, TornAt: -1}, open3},
 		{vector{File: "good-no-frames", Why: "a header alone", TornAt: -1}, p[0]},
@@ -191,10 +210,10 @@ func writeVectors(t *testing.T) {
 		{vector{File: "torn-unwritten-sector", Why: "the last frame has its size but a sector of it reads as zeros", Records: 4, TornAt: at(3)}, zero(open3, (at(3)+sector)/sector*sector, sector)},
 		{vector{File: "torn-unwritten-frame", Why: "the last frame reads as zeros", Records: 4, TornAt: at(3)}, zero(open3, at(3), int64(len(p[3])))},
 		{vector{File: "flip-magic", Why: "bit flipped in the magic", Error: "notSegment"}, edit(0, flip)},
-		{vector{File: "newer-version", Why: "format 2", Error: "newerFormat"}, edit(9, set1(2))},
+		{vector{File: "newer-version", Why: "format 3", Error: "newerFormat"}, edit(9, set1(3))},
 		{vector{File: "version-zero", Why: "format 0", Error: "malformed"}, edit(9, set1(0))},
 		{vector{File: "reserved-flags", Why: "a flag is set", Error: "reserved"}, edit(11, flip)},
-		{vector{File: "reserved-second-layer", Why: "the second layer is not empty", Error: "reserved"}, edit(77, flip)},
+		{vector{File: "reserved-second-layer", Why: "the second layer is not empty in format 1", Error: "reserved"}, edit(77, flip)},
 		{vector{File: "header-length", Why: "header length 16 too large", Error: "malformed"}, edit(15, func(b byte) byte { return b + 16 })},
 		{vector{File: "truncated-in-header", Why: "cut inside the header", Error: "truncated"}, good[:100]},
 		{vector{File: "empty-file", Why: "no bytes at all", Error: "notSegment"}, nil},
@@ -216,7 +235,7 @@ func writeVectors(t *testing.T) {
 		{vector{File: "replayed-frame", Why: "second frame of another segment", Error: "corrupt", At: at(2), Records: 2}, cat(p[0], p[1], q[2], p[3], p[4])},
 		{vector{File: "replayed-header", Why: "header of another segment", Error: "corrupt", At: at(1)}, cat(q[0], p[1], p[2], p[3], p[4])},
 		{vector{File: "after-the-end", Why: "bytes after the end frame", Error: "corrupt", At: int64(len(good)), Records: 6}, append(bytes.Clone(good), p[1]...)},
-	} {
+	}, layeredVectors(t, key, good)...) {
 		v.File += Suffix
 		set.Vectors = append(set.Vectors, v.vector)
 		must(t, os.WriteFile(filepath.Join(vectorDir, v.File), v.data, 0o644))

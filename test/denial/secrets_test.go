@@ -102,16 +102,18 @@ func databaseKey(t *testing.T, clusterKey []byte, cluster, database string, vers
 
 func addDEKs(t *testing.T, dir string, ring *envelope.Keyring, database string, out map[string][]byte) {
 	t.Helper()
-	add := func(o envelope.Object, version int, wrapped []byte) {
+	add := func(o envelope.Object, version int, wrapped envelope.WrappedDEK) {
 		if database != "" && o.DatabaseID != database {
 			return
 		}
 		dek, err := ring.UnwrapDEK(o, version, wrapped)
 		must(t, err)
-		must(t, dek.Reveal(func(raw []byte) error {
-			out[fmt.Sprintf("DEK of %d %s", o.Kind, o.ID)] = bytes.Clone(raw)
-			return nil
-		}))
+		for layer, key := range dek.Keys() {
+			must(t, key.Reveal(func(raw []byte) error {
+				out[fmt.Sprintf("DEK of %d %s, layer %d", o.Kind, o.ID, layer+1)] = bytes.Clone(raw)
+				return nil
+			}))
+		}
 	}
 	extents, err := filepath.Glob(filepath.Join(dir, "clusters", "*", "extents", "*", "*.kxt"))
 	must(t, err)

@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kustos-io/kustos/internal/aead"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
 	file "github.com/kustos-io/kustos/internal/extent"
 	"github.com/kustos-io/kustos/internal/ids"
 )
@@ -141,12 +141,12 @@ func encrypted(t *testing.T, plain *os.File) (taxExtent, int64) {
 	t.Helper()
 	info, err := plain.Stat()
 	must(t, err)
-	dek := aead.NewKey()
+	dek := envelope.NewDEK()
 	path := filepath.Join(t.TempDir(), "x.kxt")
 	f, err := os.Create(path)
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
-	header := file.Header{ExtentID: ids.NewGUID(), DatabaseID: ids.NewGUID(), KeyVersion: 1, WrappedDEK: []byte("none"), Length: info.Size()}
+	header := file.Header{ExtentID: ids.NewGUID(), DatabaseID: ids.NewGUID(), KeyVersion: 1, WrappedDEK: envelope.WrappedDEK{Key: []byte("none")}, Length: info.Size()}
 	must(t, file.Write(f, header, dek, io.NewSectionReader(plain, 0, info.Size())))
 	must(t, f.Sync())
 	written, err := f.Stat()
