@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -54,6 +55,27 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 		select {
 		case <-deadline:
 			ts.Fatalf("%s is %s, not %s, after %s", args[1], got.Properties.ProvisioningState, args[0], patience)
+		case <-tick.C:
+		}
+	}
+}
+
+// shown TEXT PATH-AND-QUERY: waits until the resource shows the text (with !:
+// does not show it).
+func shown(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		a, err := state(ts).c.Do(context.Background(), client.ARM, http.MethodGet, client.ARM+args[1], nil)
+		ts.Check(errors.Join(err, a.Refusal()))
+		if strings.Contains(string(a.Body), args[0]) != neg {
+			finish(ts, false, string(a.Body), nil)
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("within %s %s is not what it should be: %s", patience, args[1], a.Body)
 		case <-tick.C:
 		}
 	}

@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			"up": up, "sealed": sealed, "ready": ready, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
 			"control": control, "struck": struck, "kustos-log": kustosLog,
-			"graph": graph, "signin": signin, "call": call, "settled": settled,
+			"graph": graph, "signin": signin, "call": call, "settled": settled, "shown": shown,
 		},
 	})
 }
