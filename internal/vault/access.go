@@ -71,7 +71,8 @@ type Caller struct {
 	authz.Principal
 	// Address is the client's address; the zero value when it is not known.
 	Address netip.Addr
-	// Service marks a connection of our own services.
+	// Service marks a connection of our own services; it is looked for only where
+	// the vault is closed.
 	Service bool
 }
 
@@ -96,20 +97,22 @@ func (c Caller) trusted() bool {
 	return c.Identity != "" && err == nil && strings.EqualFold(id.Type(), "Microsoft.Kusto/clusters")
 }
 
+// closed reports whether the vault has a firewall that refuses anybody.
+func (v *Vault) closed() bool {
+	return v.PublicDisabled || v.NetworkACLs != nil && v.NetworkACLs.DefaultAction == "Deny"
+}
+
 // firewall evaluates publicNetworkAccess and networkAcls.
 func (v *Vault) firewall(c Caller) error {
-	bypass := c.trusted() && (v.NetworkACLs == nil || v.NetworkACLs.Bypass == "AzureServices")
+	if !v.closed() || c.trusted() && (v.NetworkACLs == nil || v.NetworkACLs.Bypass == "AzureServices") {
+		return nil
+	}
 	address := "unknown"
 	if c.Address.IsValid() {
 		address = c.Address.String()
 	}
-	switch {
-	case bypass:
-		return nil
-	case v.PublicDisabled:
+	if v.PublicDisabled {
 		return azerr.VaultForbiddenByConnection(address, c.identity(), v.Name, v.Location)
-	case v.NetworkACLs == nil || v.NetworkACLs.DefaultAction == "Allow":
-		return nil
 	}
 	for _, rule := range v.NetworkACLs.IPRules {
 		if prefix, err := parsePrefix(rule.Value); err == nil && prefix.Contains(c.Address.Unmap()) {

@@ -127,7 +127,7 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 	if !there {
 		return nil, azerr.VaultHostNotFound(name)
 	}
-	caller := Caller{Principal: p, Address: address, Service: s.Trusted != nil && s.Trusted(ctx)}
+	caller := Caller{Principal: p, Address: address, Service: v.closed() && s.Trusted != nil && s.Trusted(ctx)}
 	if err := v.firewall(caller); err != nil {
 		event.Rule = "firewall"
 		return nil, err

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -160,6 +161,12 @@ func TestFirewall(t *testing.T) {
 	// The token comes before the firewall, the firewall before the permission.
 	f.as("", "GET", "closed", "/keys", nil).is(t, 401, "Unauthorized", "")
 	f.as(stranger, "GET", "closed", "/keys", nil).is(t, 403, "Forbidden", "ForbiddenByFirewall")
+	// A connection of our own services passes with any identity, and gives no right.
+	f.Trusted = func(context.Context) bool { return true }
+	f.do("GET", "closed", "/keys", nil).is(t, 200, "", "")
+	f.do("GET", "private", "/keys", nil).is(t, 200, "", "")
+	f.do("GET", "nobypass", "/keys", nil).is(t, 403, "Forbidden", "ForbiddenByFirewall")
+	f.as(stranger, "GET", "closed", "/keys", nil).is(t, 403, "Forbidden", "AccessDenied")
 }
 
 // subjects makes what the operations of the matrix work on.
