@@ -101,18 +101,8 @@ func (e *Engine) Create(ctx context.Context, a Assignment) (stored Assignment, c
 		case !errors.Is(err, ErrAssignmentNotFound):
 			return err
 		}
-		same, err := store.ListJSON[Assignment](tx, bucketAssignments, a.PrincipalID+"/")
-		if err != nil {
+		if err := notAssigned(tx, a, scope); err != nil {
 			return err
-		}
-		for _, other := range same {
-			otherScope, err := scopeKey(other.Scope)
-			if err != nil {
-				return err
-			}
-			if otherScope == scope && other.RoleID == a.RoleID {
-				return &AssignmentExistsError{Name: other.Name}
-			}
 		}
 		stored, created = a, true
 		stored.Created, stored.Updated, stored.UpdatedBy = now, now, a.CreatedBy
@@ -125,6 +115,25 @@ func (e *Engine) Create(ctx context.Context, a Assignment) (stored Assignment, c
 		e.log.InfoContext(ctx, "role assigned", "principal", a.PrincipalID, "role", role.Name, "scope", a.Scope, "assignment", a.Name)
 	}
 	return stored, created, nil
+}
+
+// notAssigned refuses a role that the principal has at the scope of that key
+// under another name.
+func notAssigned(tx store.Tx, a Assignment, scope string) error {
+	same, err := store.ListJSON[Assignment](tx, bucketAssignments, a.PrincipalID+"/")
+	if err != nil {
+		return err
+	}
+	for _, other := range same {
+		otherScope, err := scopeKey(other.Scope)
+		if err != nil {
+			return err
+		}
+		if otherScope == scope && other.RoleID == a.RoleID {
+			return &AssignmentExistsError{Name: other.Name}
+		}
+	}
+	return nil
 }
 
 // Get returns the assignment of that name at that scope, or ErrAssignmentNotFound.
