@@ -180,8 +180,8 @@ func VaultForbiddenByFirewall(address, caller, vault, location string) *Error {
 }
 
 // VaultForbiddenByConnection: the vault takes no public connections.
-func VaultForbiddenByConnection(address, caller, vault, location string) *Error {
-	return vaultForbidden("ForbiddenByConnection", fmt.Sprintf("Public network access is disabled and request is not from a trusted service nor via an approved private link.\r\nClient address: %s\r\nCaller: %s\r\nVault: %s;location=%s", address, caller, vault, location))
+func VaultForbiddenByConnection(caller, vault, location string) *Error {
+	return vaultForbidden("ForbiddenByConnection", fmt.Sprintf("Public network access is disabled and request is not from a trusted service nor via an approved private link.\r\nCaller: %s\r\nVault: %s;location=%s", caller, vault, location))
 }
 
 // PurgeForbiddenByPolicy: purge protection keeps the object until its purge date.

@@ -44,7 +44,7 @@ func TestVaultGolden(t *testing.T) {
 		azerr.VaultAccessDenied(caller, "keys", "wrapKey", "v", "westeurope"),
 		azerr.VaultForbiddenByRbac("name=n;"+caller, "Microsoft.KeyVault/vaults/keys/read", "/subscriptions/s/x", "v", "westeurope"),
 		azerr.VaultForbiddenByFirewall("10.0.0.1", caller, "v", "westeurope"),
-		azerr.VaultForbiddenByConnection("10.0.0.1", caller, "v", "westeurope"),
+		azerr.VaultForbiddenByConnection(caller, "v", "westeurope"),
 		azerr.PurgeForbiddenByPolicy("v", "westeurope"),
 		azerr.KeyDisabled("unwrapKey"),
 		azerr.KeyExpired("wrapKey"),

@@ -25,6 +25,13 @@ func errTenantNotFound(tenant string) *signInError {
 		fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", tenant)}
 }
 
+// errDocumentTenant is errTenantNotFound in the word of the discovery documents.
+func errDocumentTenant(tenant string) *signInError {
+	e := errTenantNotFound(tenant)
+	e.oauth = "invalid_tenant"
+	return e
+}
+
 func errTenantNeeded() *signInError {
 	return &signInError{http.StatusBadRequest, "invalid_request", 50059,
 		"No tenant-identifying information found in either the request or implied by any provided credentials."}

@@ -69,7 +69,7 @@ type openIDDocument struct {
 // openIDConfiguration answers for this tenant and for common/organizations,
 // whose issuer has the literal {tenantid}.
 func (d *Directory) openIDConfiguration(w http.ResponseWriter, tenant string, v2 bool) error {
-	if err := d.checkTenant(tenant, true); err != nil {
+	if err := d.checkDocumentTenant(tenant); err != nil {
 		return err
 	}
 	tenant = strings.ToLower(tenant)
@@ -97,7 +97,7 @@ func (d *Directory) openIDConfiguration(w http.ResponseWriter, tenant string, v2
 
 // signingKeys answers the JWKS document: public parts only.
 func (d *Directory) signingKeys(w http.ResponseWriter, tenant string, v2 bool) error {
-	if err := d.checkTenant(tenant, true); err != nil {
+	if err := d.checkDocumentTenant(tenant); err != nil {
 		return err
 	}
 	keys := slices.Clone(d.keys.Load().webKeys)

@@ -123,3 +123,11 @@ func (d *Directory) checkTenant(tenant string, shared bool) error {
 		return errTenantNotFound(quoted(tenant))
 	}
 }
+
+// checkDocumentTenant is checkTenant for the documents that anybody may read.
+func (d *Directory) checkDocumentTenant(tenant string) error {
+	if d.checkTenant(tenant, true) != nil {
+		return errDocumentTenant(quoted(tenant))
+	}
+	return nil
+}

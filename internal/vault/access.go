@@ -107,17 +107,17 @@ func (v *Vault) firewall(c Caller) error {
 	if !v.closed() || c.trusted() && (v.NetworkACLs == nil || v.NetworkACLs.Bypass == "AzureServices") {
 		return nil
 	}
-	address := "unknown"
-	if c.Address.IsValid() {
-		address = c.Address.String()
-	}
 	if v.PublicDisabled {
-		return azerr.VaultForbiddenByConnection(address, c.identity(), v.Name, v.Location)
+		return azerr.VaultForbiddenByConnection(c.identity(), v.Name, v.Location)
 	}
 	for _, rule := range v.NetworkACLs.IPRules {
 		if prefix, err := parsePrefix(rule.Value); err == nil && prefix.Contains(c.Address.Unmap()) {
 			return nil
 		}
+	}
+	address := "unknown"
+	if c.Address.IsValid() {
+		address = c.Address.String()
 	}
 	return azerr.VaultForbiddenByFirewall(address, c.identity(), v.Name, v.Location)
 }
