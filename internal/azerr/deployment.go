@@ -183,3 +183,37 @@ func DeploymentJobSizeExceeded(size, limit int) *Error {
 func InvalidContentLink(uri, trackingID string) *Error {
 	return bad("InvalidContentLink", fmt.Sprintf("Unable to download deployment content from '%s'. The tracking Id is '%s'. Please see https://aka.ms/arm-deploy for usage details.", uri, trackingID))
 }
+
+// RelativeContentLink: a template that came in the request asks for its own
+// address, which it has not.
+func RelativeContentLink() *Error {
+	return bad("InvalidContentLink", "Unable to download deployment content relative to this template: the template was sent in the request itself, so it has no address of its own.")
+}
+
+// DeploymentOutputInvalid: one output cannot be computed; details may be nil.
+func DeploymentOutputInvalid(name, why string, details ...*Error) *Error {
+	e := bad("DeploymentOutputEvaluationFailed", fmt.Sprintf("The template output '%s' is not valid: %s.", name, strings.TrimSuffix(why, ".")))
+	e.Target, e.Details = name, details
+	return e
+}
+
+// DeploymentFailedCleanUp: mode Complete cannot delete a resource.
+func DeploymentFailedCleanUp(id string, cause *Error) *Error {
+	return &Error{Status: cause.Status, Code: "DeploymentFailedCleanUp", Target: id, Message: "The resource was not part of the template and could not be deleted.", Details: []*Error{cause}}
+}
+
+// DeploymentOperationNotFound: no operation of that id.
+func DeploymentOperationNotFound(operation, deployment string) *Error {
+	return missing("DeploymentOperationNotFound", fmt.Sprintf("The deployment operation '%s' of the deployment '%s' could not be found.", operation, deployment))
+}
+
+// DeploymentFeatureNotSupported: a part of a deployment that this server
+// refuses by name, the first word of the code.
+func DeploymentFeatureNotSupported(feature, message string) *Error {
+	return bad(feature+"NotSupported", message)
+}
+
+// OperationCanceled: how a long-running operation ends that was canceled.
+func OperationCanceled() *Error {
+	return conflict("OperationCanceled", "The operation was canceled.")
+}

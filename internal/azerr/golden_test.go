@@ -127,6 +127,12 @@ func TestDeploymentGolden(t *testing.T) {
 		azerr.JobSizeExceeded(5<<20, 4<<20),
 		azerr.DeploymentJobSizeExceeded(5<<20, 4<<20),
 		azerr.InvalidContentLink("https://x/y.json", "11111111-2222-4333-8444-555555555555"),
+		azerr.RelativeContentLink(),
+		azerr.DeploymentOutputInvalid("o", "The template variable 'v' is not found.", inner),
+		azerr.DeploymentFailedCleanUp(id, inner),
+		azerr.DeploymentOperationNotFound("0123456789ABCDEF", "d"),
+		azerr.DeploymentFeatureNotSupported("TemplateSpecs", "Template specs are not supported."),
+		azerr.OperationCanceled(),
 	})
 }
 

@@ -133,7 +133,7 @@ func (e *Engine) nested(ctx context.Context, req *provider.Request, s *site, r *
 			return nil, nil, nil
 		}
 		if !n.Get("id").IsNull() {
-			return nil, nil, notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
+			return nil, nil, azerr.DeploymentFeatureNotSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
 		}
 		l := readLink(n)
 		_, t, err := e.fetch(ctx, l, req.CorrelationID)

@@ -264,7 +264,7 @@ func (e *Engine) operations(ctx context.Context, req *provider.Request) (*provid
 				return &provider.Response{Status: http.StatusOK, Body: op}, nil
 			}
 		}
-		return nil, &azerr.Error{Status: http.StatusNotFound, Code: "DeploymentOperationNotFound", Message: fmt.Sprintf("The deployment operation '%s' of the deployment '%s' could not be found.", want, r.Name)}
+		return nil, azerr.DeploymentOperationNotFound(want, r.Name)
 	}
 	top, err := intQuery(req, "$top", len(list)+1)
 	if err != nil {

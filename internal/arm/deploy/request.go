@@ -148,7 +148,7 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 	case link.IsNull() && s.template.IsNull():
 		return unread(props, "properties", "One of the properties 'template' and 'templateLink' is required")
 	case !link.IsNull() && !link.Get("id").IsNull():
-		return notSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
+		return azerr.DeploymentFeatureNotSupported("TemplateSpecs", "Template specs are not supported: the template must be in the request.")
 	case !link.IsNull() && !link.Get("relativePath").IsNull():
 		text, _ := link.Get("relativePath").Text()
 		return azerr.InvalidContentLink(text, req.CorrelationID)
@@ -164,10 +164,6 @@ func (s *submission) refuse(req *provider.Request, props *relaxed.Node) error {
 		return azerr.InvalidDeployment(fmt.Sprintf("The 'location' property is not allowed for '%s' at resource group scope. Please see https://aka.ms/deploy-to-subscription for usage details.", req.ID.Segments[0].Name))
 	}
 	return nil
-}
-
-func notSupported(what, message string) *azerr.Error {
-	return &azerr.Error{Status: 400, Code: what + "NotSupported", Message: message}
 }
 
 // compiled is a submission with its program.
@@ -219,8 +215,7 @@ func explainLink(err error) error {
 		return err
 	}
 	copied := *wire
-	copied.Details = append(copied.Details, &azerr.Error{Status: wire.Status, Code: "InvalidContentLink",
-		Message: "Unable to download deployment content relative to this template: the template was sent in the request itself, so it has no address of its own."})
+	copied.Details = append(copied.Details, azerr.RelativeContentLink())
 	return &copied
 }
 

@@ -341,7 +341,7 @@ func (x *execution) outputs(ctx context.Context) error {
 		if errors.As(f.Err, &wire) {
 			text, inner = wire.Message, []*azerr.Error{wire}
 		}
-		why[i] = &azerr.Error{Status: 400, Code: "DeploymentOutputEvaluationFailed", Target: f.Name, Message: "The template output '" + f.Name + "' is not valid: " + strings.TrimSuffix(text, ".") + ".", Details: inner}
+		why[i] = azerr.DeploymentOutputInvalid(f.Name, text, inner...)
 	}
 	s.State, s.Status = stateFailed, 400
 	s.Error = azerr.DeploymentOutputEvaluationFailed(names, why...)
@@ -411,8 +411,7 @@ func (x *execution) remove(ctx context.Context, s *step, r provider.Resource) er
 		if wire.Code == "ScopeLocked" { // what is locked stays
 			return nil
 		}
-		s.State, s.Status, s.Error = stateFailed, wire.Status, &azerr.Error{Status: wire.Status, Code: "DeploymentFailedCleanUp", Target: r.ID.String(),
-			Message: "The resource was not part of the template and could not be deleted.", Details: []*azerr.Error{wire}}
+		s.State, s.Status, s.Error = stateFailed, wire.Status, azerr.DeploymentFailedCleanUp(r.ID.String(), wire)
 	}
 	return x.save(ctx, s)
 }

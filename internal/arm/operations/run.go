@@ -120,7 +120,7 @@ func canceledError(err error) *azerr.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &azerr.Error{Status: http.StatusConflict, Code: "OperationCanceled", Message: "The operation was canceled."}
+	return azerr.OperationCanceled()
 }
 
 // save stores the end. A store that refuses (a full disk) is asked again until
