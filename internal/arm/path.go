@@ -40,8 +40,12 @@ func parsePath(escaped, method string) (id ids.ID, action string, err error) {
 // segment is refused: the id would name something else than the caller meant.
 func splitPath(escaped string) ([]string, error) {
 	var segs []string
-	for _, s := range strings.Split(escaped, "/") {
+	parts := strings.Split(strings.TrimRight(escaped, "/"), "/")
+	for i, s := range parts {
 		if s == "" {
+			if len(segs) == 3 && is(parts[i-1], "resourceGroups") { // no name: what follows is none
+				return nil, errPath
+			}
 			continue
 		}
 		s, err := url.PathUnescape(s)

@@ -79,6 +79,8 @@ func Roles() []RoleDefinition {
 			Actions: []string{"*/read", "Microsoft.Authorization/*", "Microsoft.Support/*"}}},
 		{"f58310d9-a9f6-439a-9e8d-f62e7b41a168", "Role Based Access Control Administrator", "Manages access to resources by role assignments only.", Permission{
 			Actions: []string{"Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleAssignments/delete", "*/read", "Microsoft.Support/*"}}},
+		{"4a9ae827-6dc8-4573-8ac7-8239d42aa03f", "Tag Contributor", "Manages tags, without access to the resources that have them.", Permission{
+			Actions: manage("Microsoft.Resources/subscriptions/resourceGroups/resources/read", "Microsoft.Resources/subscriptions/resources/read", "Microsoft.Resources/tags/*")}},
 		{"e40ec5ca-96e0-45a2-b4ff-59039f2c2b59", "Managed Identity Contributor", "Creates, reads, updates and deletes user-assigned identities.", Permission{
 			Actions: identity("read", "write", "delete", "federatedIdentityCredentials/read", "federatedIdentityCredentials/write", "federatedIdentityCredentials/delete", "revokeTokens/action")}},
 		{"f1a07417-d97a-45cb-824c-7a7467783830", "Managed Identity Operator", "Reads user-assigned identities and gives them to resources.", Permission{

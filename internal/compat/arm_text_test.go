@@ -28,7 +28,6 @@ Differs:
 - The first principal is Owner of the whole tenant ("/"), or nobody could make a management group or a second subscription.
 - A change takes effect at once: roles, locks, moves and tags need no minutes to spread.
 - Role assignments on what moves do not move with it, and are removed.
-- Tags are changed with the right to write the resource; a role that may write tags alone is not enough.
 - A billing scope is remembered with its alias and means nothing.
 
 `

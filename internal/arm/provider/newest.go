@@ -10,17 +10,24 @@ import (
 // providers, its newest preview when it has no other, "" when nobody serves the
 // type. It is what our own code asks with.
 func NewestVersion(providers []Provider, id ids.ID) string {
+	t, _ := FindType(providers, id)
+	return NewestStable(t.APIVersions)
+}
+
+// FindType is the type of id among those that the providers list; ok is false
+// when nobody serves it.
+func FindType(providers []Provider, id ids.ID) (t ResourceType, ok bool) {
 	for _, p := range providers {
 		if !strings.EqualFold(p.Namespace(), id.Namespace) {
 			continue
 		}
 		for _, t := range p.Types() {
 			if strings.EqualFold(t.Type, id.TypePath()) {
-				return NewestStable(t.APIVersions)
+				return t, true
 			}
 		}
 	}
-	return ""
+	return ResourceType{}, false
 }
 
 // NewestStable is the first of a list, newest first, that is no preview, or the

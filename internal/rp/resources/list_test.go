@@ -34,10 +34,10 @@ func TestResources(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/resources" + v + "&$filter=plan eq 'x'": "InvalidFilterInQueryString",
-		"/resources" + v + "&$filter=name eq":     "InvalidFilterInQueryString",
-		"/resources" + v + "&$expand=everything":  "InvalidQueryParameterValue",
-		"/resourceGroups/none/resources" + v:      "ResourceGroupNotFound",
+		"/resources" + v + "&$filter=sku eq 'x'": "InvalidFilterInQueryString",
+		"/resources" + v + "&$filter=name eq":    "InvalidFilterInQueryString",
+		"/resources" + v + "&$expand=everything": "InvalidQueryParameterValue",
+		"/resourceGroups/none/resources" + v:     "ResourceGroupNotFound",
 	} {
 		if a := h.do(t, "GET", sub+path, ""); a.code() != want {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
@@ -157,6 +157,9 @@ func TestTags(t *testing.T) {
 	}
 	if a := h.do(t, "PUT", sub+"/providers/Microsoft.Resources/tags/other"+v, `{"properties":{"tags":{}}}`); a.status != 404 {
 		t.Errorf("another name: %d %s", a.status, a.body)
+	}
+	if a := h.do(t, "PUT", thing("Contoso.Top", "rg1", "c")+"/parts/p/providers/Microsoft.Resources/tags/default"+v, `{"properties":{"tags":{}}}`); a.status < 400 {
+		t.Errorf("a type without tags: %d %s", a.status, a.body)
 	}
 	if a := h.as(t, "stranger", "GET", sub+"/providers/Microsoft.Resources/tags/default"+v, ""); a.status != 403 {
 		t.Errorf("a stranger: %d", a.status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
@@ -106,11 +107,17 @@ func where(req *provider.Request) string {
 }
 
 func (p *Provider) listProviders(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	page, err := parsePage(req)
+	if err != nil {
+		return nil, err
+	}
 	all, err := p.registrations(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return ok(list[registration]{Value: all})
+	key := func(r registration) string { return strings.ToLower(r.Namespace) }
+	slices.SortFunc(all, func(a, b registration) int { return strings.Compare(key(a), key(b)) })
+	return ok(paged(req, page, all, key))
 }
 
 func (p *Provider) getProvider(ctx context.Context, req *provider.Request) (*provider.Response, error) {

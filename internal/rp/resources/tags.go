@@ -176,14 +176,19 @@ func (p *Provider) subscriptionTags(ctx context.Context, at ids.ID, change tagsC
 	return tags, err
 }
 
-// resourceTags reads and patches a resource through the front door as the
-// caller, who must be allowed to do that to the resource.
+// resourceTags reads and patches a resource through the front door. Its caller
+// was allowed the tags, and needs no right to the resource itself; the change
+// is in the caller's name.
 func (p *Provider) resourceTags(ctx context.Context, req *provider.Request, at ids.ID, change tagsChange) (map[string]string, error) {
-	apiVersion := provider.NewestVersion(p.Registry.Providers(), at)
-	if apiVersion == "" {
+	typ, ok := provider.FindType(p.Registry.Providers(), at)
+	switch {
+	case !ok:
 		return nil, provider.NotFound(at)
+	case !typ.Tracked: // the patch would change nothing and be answered as done
+		return nil, azerr.OperationNotSupported("tags", at.Type())
 	}
-	inner := provider.Request{Method: http.MethodGet, ID: at, APIVersion: apiVersion, Principal: req.Principal, BaseURL: req.BaseURL, CorrelationID: req.CorrelationID}
+	inner := provider.Request{Method: http.MethodGet, ID: at, APIVersion: provider.NewestStable(typ.APIVersions), Principal: req.Principal, BaseURL: req.BaseURL, CorrelationID: req.CorrelationID}
+	inner.Principal.FirstParty = namespace
 	resp, err := p.Dispatcher.Dispatch(ctx, &inner)
 	if err != nil {
 		return nil, err

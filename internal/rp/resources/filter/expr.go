@@ -147,7 +147,8 @@ func (e Text) String() string {
 
 // properties are the names known, in the casing that String prints.
 func properties() []string {
-	return []string{"name", "resourceType", "resourceGroup", "location", "identity", "identity/principalId", "tagName", "tagValue"}
+	return []string{"name", "resourceType", "resourceGroup", "location", "identity", "identity/principalId", "tagName", "tagValue",
+		"plan", "plan/publisher", "plan/product", "plan/name", "plan/version", "plan/promotionCode"}
 }
 
 func isTag(property string) bool { return is(property, "tagName") || is(property, "tagValue") }
@@ -167,7 +168,7 @@ func value(s Subject, property string) string {
 	case "identity/principalId":
 		return s.PrincipalID
 	}
-	return ""
+	return "" // a plan: nothing here is bought in a marketplace
 }
 
 // normal drops the blanks of a location, which clients send in either form.

@@ -37,8 +37,10 @@ func TestMatch(t *testing.T) {
 		"startswith( name , 'vau' )":                                     true,
 		"identity eq 'SystemAssigned' and identity/principalId eq 'p-1'": true,
 		"  name   eq   'vault1'  ":                                       true,
-		"name eq ''":                                                     false,
-		"name eq 'vault1' and (tagName eq 'env' or tagName eq 'none')":   true,
+		"plan/publisher eq 'x'":                                          false,
+		"plan/publisher ne 'x' and name eq 'vault1'":                     true,
+		"name eq ''": false,
+		"name eq 'vault1' and (tagName eq 'env' or tagName eq 'none')": true,
 	} {
 		e, err := filter.Parse(text)
 		if err != nil {
@@ -58,7 +60,7 @@ func TestParseRefuses(t *testing.T) {
 		"name":                                  "the operator '' is not supported for 'name' at position 5",
 		"name gt 'a'":                           "the operator 'gt' is not supported for 'name' at position 6",
 		"tagName ne 'a'":                        "the operator 'ne' is not supported for 'tagName' at position 9",
-		"plan eq 'a'":                           "the property or function 'plan' is not supported at position 1",
+		"sku eq 'a'":                            "the property or function 'sku' is not supported at position 1",
 		"name eq a":                             "a string in single quotes is expected at position 9",
 		"name eq 'a":                            "a string in single quotes is expected at position 9",
 		"name eq '":                             "a string in single quotes is expected at position 9",
