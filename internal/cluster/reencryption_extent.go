@@ -54,7 +54,11 @@ func (s *session) rewriteExtents(ctx context.Context, job *reencryption, db *dat
 			break
 		}
 		for _, l := range todo {
+			began := time.Now()
 			err := s.rewriteExtent(ctx, job, l)
+			if err == nil && l.e.FileSize <= payloadBytes { // a larger one has rested in between
+				err = s.giveWay(ctx, time.Since(began))
+			}
 			var broken *ExtentError
 			if errors.As(err, &broken) && ctx.Err() == nil {
 				damaged[l.e.ID] = err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -568,4 +569,35 @@ func TestReencryptionUnderLoad(t *testing.T) {
 	if got, err := w.rows("T"); err != nil || len(slices.Compact(got)) != next {
 		t.Errorf("%d rows of %d, %v", len(got), next, err)
 	}
+}
+
+// It rests three times as long as it has worked, and not for ever, while there
+// are requests; without any it does not rest.
+func TestReencryptionGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &session{}
+		rested := func(took time.Duration) time.Duration {
+			began := time.Now()
+			if err := s.giveWay(t.Context(), took); err != nil {
+				t.Error(err)
+			}
+			return time.Since(began)
+		}
+		if got := rested(time.Second); got != 0 {
+			t.Errorf("rested %s for nobody", got)
+		}
+		s.busy.Add(1)
+		for took, want := range map[time.Duration]time.Duration{2 * time.Millisecond: 6 * time.Millisecond, time.Hour: 100 * time.Millisecond} {
+			if got := rested(took); got != want {
+				t.Errorf("rested %s after %s", got, took)
+			}
+		}
+		why := errors.New("why")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		if err := s.giveWay(ctx, time.Hour); !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	})
 }
