@@ -1,0 +1,43 @@
+package scripts_test
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// damage PATTERN OFFSET flips one bit of the newest file that matches, at an
+// offset in bytes, and puts the file's name without its ending into $DAMAGED. Done
+// twice it mends the file.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage PATTERN OFFSET")
+	}
+	paths, err := filepath.Glob(args[0])
+	ts.Check(err)
+	if len(paths) == 0 {
+		ts.Fatalf("no file matches %s", args[0])
+	}
+	newest := slices.MaxFunc(paths, func(a, b string) int {
+		x, err := os.Stat(a)
+		ts.Check(err)
+		y, err := os.Stat(b)
+		ts.Check(err)
+		return cmp.Compare(x.ModTime().UnixNano(), y.ModTime().UnixNano())
+	})
+	offset, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data, err := os.ReadFile(newest)
+	ts.Check(err)
+	data[offset] ^= 1
+	info, err := os.Stat(newest)
+	ts.Check(err)
+	ts.Check(os.WriteFile(newest, data, 0o600))
+	ts.Check(os.Chtimes(newest, info.ModTime(), info.ModTime())) // it stays the newest only if it was
+	ts.Setenv("DAMAGED", strings.TrimSuffix(filepath.Base(newest), filepath.Ext(newest)))
+}
