@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	pointsFlag = flag.String("crash.points", "12", "at how many points of a server's life to kill it, by chance; first: at each place of each step once; all: at every one; or the name of one")
+	pointsFlag = flag.String("crash.points", "12", "at how many points of a server's life to kill it, by chance; first: at each place of each step once; all: at every one; or how their names begin")
 	seedFlag   = flag.Uint64("crash.seed", 0, "chooses the points; 0 is another choice each time")
 )
 
@@ -66,7 +66,7 @@ func choose(t *testing.T, points []string) []string {
 	case *pointsFlag == "first":
 		return first(points)
 	case err != nil:
-		return []string{*pointsFlag}
+		return slices.DeleteFunc(slices.Clone(points), func(p string) bool { return !strings.HasPrefix(p, *pointsFlag) })
 	}
 	seed := *seedFlag
 	if seed == 0 {

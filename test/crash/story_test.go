@@ -72,6 +72,7 @@ func (s *story) live() error {
 		{"another key", func() error { return s.changeKey("k2") }},
 		{"retention", s.retention},
 		{"drop", s.drop},
+		{"reencrypt", func() error { return s.command("reencrypt", "--data", s.inst.DataDir(), "--cluster", "life", "--wait") }},
 		{"operator", s.operator},
 		{"backup", s.backup},
 		{"platform's key", func() error { return s.changeKey("") }},
@@ -303,22 +304,22 @@ func (s *story) drop() error {
 
 // operator makes a new data key of the barrier and a new root key.
 func (s *story) operator() error {
-	for _, deed := range []string{"rotate", "rekey"} {
-		out, err := exec.Command(s.inst.Binary(), "operator", deed, "--data", s.inst.DataDir()).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("operator %s: %w: %s", deed, err, out)
-		}
+	if err := s.command("operator", "rotate", "--data", s.inst.DataDir()); err != nil {
+		return err
+	}
+	return s.command("operator", "rekey", "--data", s.inst.DataDir())
+}
+
+// command runs another process of the binary, which is not killed.
+func (s *story) command(args ...string) error {
+	if out, err := exec.Command(s.inst.Binary(), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("kustos %v: %w: %s", args, err, out)
 	}
 	return nil
 }
 
-// backup is taken by another process, which is not killed here.
 func (s *story) backup() error {
-	out, err := exec.Command(s.inst.Binary(), "backup", "--data", s.inst.DataDir(), filepath.Join(s.inst.Root, "copy")).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("backup: %w: %s", err, out)
-	}
-	return nil
+	return s.command("backup", "--data", s.inst.DataDir(), filepath.Join(s.inst.Root, "copy"))
 }
 
 func (s *story) stop() error {

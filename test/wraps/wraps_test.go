@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,6 +84,7 @@ func TestSupersededWrapsAreGone(t *testing.T) {
 		{"a database's first key", changeOwn("k1"), false},
 		{"a database's other key", changeOwn("k2"), false},
 		{"a database back to the cluster's key", changeOwn(""), false},
+		{"a database encrypted anew", f.reencrypt, false},
 		{"a database deleted", func() { f.arm(http.MethodDelete, own, nil) }, true},
 		{"customer to platform", change(""), false},
 		{"a cluster deleted", func() { f.arm(http.MethodDelete, cluster, nil) }, true},
@@ -140,6 +142,15 @@ func (f *folder) create(key string) {
 
 // rotate makes a version that the cluster follows at the vault's hint.
 func (f *folder) rotate() { f.create("k1") }
+
+// reencrypt rewrites the extents of a database under a new key.
+func (f *folder) reencrypt() {
+	f.t.Helper()
+	out, err := exec.Command(f.inst.Binary(), "reencrypt", "--data", f.inst.DataDir(), "--cluster", "wraps", "--database", "own", "--wait").CombinedOutput()
+	if err != nil {
+		f.t.Fatalf("%v: %s", err, out)
+	}
+}
 
 // record is one record of the key chain: as it lies in the state, and the wraps in it.
 type record struct {
