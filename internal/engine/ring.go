@@ -12,17 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The ring is a page that parent and child share: a doorbell and slots, one
-// for each read that waits for plaintext. Its layout is known to the child's C
-// code as well (duckdb/sparse.h).
+// The ring is memory that parent and child share: a doorbell and slots, one for
+// each read that waits for plaintext, and behind them a buffer for each slot.
+// The child takes the first free slot, so that few buffers are ever used and
+// those again and again: their pages are there already, and warm. The layout is
+// known to the child's C code as well (duckdb/sparse.c).
 const (
-	ringSlots = 64
-	slotBytes = 64
-	ringBytes = (1 + ringSlots) * slotBytes
+	ringSlots  = 64
+	slotBytes  = 64
+	buffersAt  = 8 << 10 // beyond doorbell and slots, on a page
+	bufferSize = 1 << 20
+	ringBytes  = buffersAt + ringSlots*bufferSize
 
-	slotPosted = 2 // by the child: index, first and last are set
+	slotPosted = 2 // by the child: all but result and given are set
 	slotTaken  = 3 // by us
-	slotDone   = 4 // by us: result is set
+	slotDone   = 4 // by us: result and given are set
 )
 
 // slot is one request. The child may write anything into it at any time.
@@ -32,7 +36,13 @@ type slot struct {
 	first  atomic.Uint32 // chunk
 	last   atomic.Uint32
 	result atomic.Int32 // 0, or an errno
-	_      [slotBytes - 20]byte
+	// Chunks that the read takes as a whole may be given in the buffer; none
+	// when wholeFirst > wholeLast.
+	wholeFirst atomic.Uint32
+	wholeLast  atomic.Uint32
+	_          uint32
+	given      atomic.Uint64 // bit i: chunk first+i is in the buffer, i chunks from its begin
+	_          [slotBytes - 40]byte
 }
 
 // Ring answers a child's requests for plaintext. It is safe for concurrent use.
@@ -141,8 +151,13 @@ func (r *Ring) sweep() bool {
 		}
 		found = true
 		// Read once: the child may change them under our hands.
-		index, first, last := s.index.Load(), s.first.Load(), s.last.Load()
-		s.result.Store(int32(r.answer(index, int64(first), int64(last))))
+		ask := request{
+			index: s.index.Load(), first: int64(s.first.Load()), last: int64(s.last.Load()),
+			whole: Whole{First: int64(s.wholeFirst.Load()), Last: int64(s.wholeLast.Load()), Into: r.buffer(i)},
+		}
+		given, errno := r.answer(ask)
+		s.given.Store(given)
+		s.result.Store(int32(errno))
 		r.served.Add(1)
 		s.state.Store(slotDone)
 		futexWake(&s.state, 1)
@@ -150,23 +165,38 @@ func (r *Ring) sweep() bool {
 	return found
 }
 
-func (r *Ring) answer(index uint32, first, last int64) unix.Errno {
+// request is what a slot asks for, copied out of the shared memory.
+type request struct {
+	index       uint32
+	first, last int64
+	whole       Whole
+}
+
+// buffer is the buffer of slot i. The child may write anything into it at any
+// time, so nobody reads it here.
+func (r *Ring) buffer(i int) []byte {
+	at := buffersAt + i*bufferSize
+	return r.mem[at : at+bufferSize : at+bufferSize]
+}
+
+func (r *Ring) answer(ask request) (given uint64, errno unix.Errno) {
 	if r.denied.Load() {
-		return unix.EIO
+		return 0, unix.EIO
 	}
 	r.mu.RLock()
-	a := r.extents[index]
+	a := r.extents[ask.index]
 	r.mu.RUnlock()
 	if a == nil {
-		return unix.EBADF
+		return 0, unix.EBADF
 	}
-	if err := a.sparse.Fill(first, last); err != nil {
-		return unix.EIO
+	given, err := a.sparse.Deliver(ask.first, ask.last, ask.whole)
+	if err != nil {
+		return 0, unix.EIO
 	}
 	if a.filled != nil {
-		a.filled(first, last)
+		a.filled(ask.first, ask.last)
 	}
-	return 0
+	return given, 0
 }
 
 // bellTimeout bounds a wait, should a wake-up ever be lost.

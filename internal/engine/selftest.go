@@ -43,8 +43,8 @@ func (t *trial) Chunks(first, last int64, use func(int64, []byte) error) error {
 
 // trySparse finds out whether decrypting on read works in this child: the read
 // hook depends on how the binary was linked and on how DuckDB reads files. Cold
-// chunks must be filled, evicted ones filled again, and one that does not
-// verify must be an error. Otherwise a hole would be read as zeros.
+// chunks must be had, those that were not kept and evicted ones again, and one
+// that does not verify must be an error. Otherwise a hole would be read as zeros.
 func trySparse(ctx context.Context, c Child) error {
 	const rows = 4096
 	out, err := NewMemfd("trial")
@@ -72,17 +72,23 @@ func trySparse(ctx context.Context, c Child) error {
 		return fmt.Errorf("try decrypting on read: %w", err)
 	}
 	defer c.CloseExtent(context.WithoutCancel(ctx), id)
-	for _, when := range []string{"cold", "evicted"} {
+	// The first time pieces come through the ring, the second they are kept.
+	for _, when := range []string{"cold", "again", "evicted"} {
+		if when == "evicted" {
+			if _, err := s.Evict(1, 0); err != nil {
+				return fmt.Errorf("try decrypting on read: %w", err)
+			}
+		}
 		before := s.Decrypted()
 		if err := askTrial(ctx, c, id, rows); err != nil {
 			return fmt.Errorf("try decrypting on read, %s: %w", when, err)
 		}
 		if s.Decrypted() == before {
-			return errors.New("try decrypting on read: nothing was asked for")
+			return fmt.Errorf("try decrypting on read, %s: nothing was asked for", when)
 		}
-		if _, err := s.Evict(1, 0); err != nil {
-			return fmt.Errorf("try decrypting on read: %w", err)
-		}
+	}
+	if _, err := s.Evict(1, 0); err != nil {
+		return fmt.Errorf("try decrypting on read: %w", err)
 	}
 	source.refuse.Store(1) // everything but the first chunk
 	var fault *Fault

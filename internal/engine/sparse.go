@@ -29,7 +29,8 @@ type Source interface {
 }
 
 const (
-	// lockedChunks is how many neighbouring chunks share a lock.
+	// lockedChunks is how many neighbouring chunks share a lock, as many as an
+	// element of seen has bits.
 	lockedChunks = 16
 	// tailBytes is about what the footer of an extent of a million rows has.
 	tailBytes = 24 << 10
@@ -55,6 +56,9 @@ type Sparse struct {
 	words  []atomic.Uint32 // over memory
 
 	locks []sync.Mutex // one for lockedChunks chunks
+	// seen has a bit for each chunk that was given to a reader without being
+	// kept; an element for each lock, which guards it.
+	seen []uint16
 
 	// guard is held for reading by fills and evictions, for writing by Close.
 	guard  sync.RWMutex
@@ -77,6 +81,7 @@ func NewSparse(source Source) (s *Sparse, err error) {
 		s.shift++
 	}
 	s.locks = make([]sync.Mutex, (s.chunks+lockedChunks-1)/lockedChunks)
+	s.seen = make([]uint16, len(s.locks))
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -139,6 +144,9 @@ func (s *Sparse) HandedOver() {
 	}
 }
 
+// Size is the length of the plaintext in bytes.
+func (s *Sparse) Size() int64 { return s.size }
+
 // Chunks is the number of chunks.
 func (s *Sparse) Chunks() int64 { return s.chunks }
 
@@ -157,62 +165,6 @@ func (s *Sparse) Failure() (uint64, error) {
 	return n, nil
 }
 
-// Fill makes the chunks first to last ready. When one cannot be had the error
-// is the source's and the chunks before it are ready.
-func (s *Sparse) Fill(first, last int64) error {
-	s.guard.RLock()
-	defer s.guard.RUnlock()
-	if s.closed {
-		return ErrDenied
-	}
-	if first < 0 || first > last || last >= s.chunks {
-		return fmt.Errorf("chunks %d to %d of an extent of %d", first, last, s.chunks)
-	}
-	for from := first; from <= last; {
-		to := min(last, from|(lockedChunks-1))
-		if err := s.fillLocked(from, to); err != nil {
-			s.failure.Store(&err)
-			s.failures.Add(1)
-			return err
-		}
-		from = to + 1
-	}
-	return nil
-}
-
-// fillLocked fills chunks that share a lock.
-func (s *Sparse) fillLocked(from, to int64) error {
-	lock := &s.locks[from/lockedChunks]
-	lock.Lock()
-	defer lock.Unlock()
-	for from <= to {
-		if s.words[from].Load()&1 == 1 {
-			from++
-			continue
-		}
-		end := from
-		for end < to && s.words[end+1].Load()&1 == 0 {
-			end++
-		}
-		err := s.source.Chunks(from, end, func(index int64, payload []byte) error {
-			if _, err := s.data.WriteAt(payload, index<<s.shift); err != nil {
-				return fmt.Errorf("fill extent: %w", err)
-			}
-			for i, n := index, (int64(len(payload))-1)>>s.shift; i <= index+n; i++ {
-				s.words[i].Store(s.words[i].Load() | 1)
-			}
-			s.resident.Add(int64(len(payload)))
-			s.filled.Add(int64(len(payload)))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		from = end + 1
-	}
-	return nil
-}
-
 // FillTail makes the end of the extent ready, where a reader of Parquet begins. What
 // cannot be had is left to the read that asks for it, which says so.
 func (s *Sparse) FillTail() {
@@ -224,7 +176,7 @@ func (s *Sparse) FillTail() {
 	from := max(0, s.size-tailBytes) >> s.shift
 	from = max(from, (s.chunks-1)&^(lockedChunks-1)) // those that share the last lock
 	// The error comes again, and is noted, when the chunk is read.
-	_ = s.fillLocked(from, s.chunks-1)
+	_, _ = s.meet(from, s.chunks-1, Whole{First: 1})
 }
 
 // Evict takes the plaintext of all chunks out of memory, but for those from
@@ -264,6 +216,7 @@ func (s *Sparse) evictLocked(from, end, keepFirst, keepLast int64) (int64, error
 		to := from
 		for ; to < end && goes(to); to++ {
 			s.words[to].Add(1) // the next generation, not ready
+			s.seen[to/lockedChunks] &^= 1 << (to % lockedChunks)
 		}
 		at, n := from<<s.shift, min(to<<s.shift, s.size)-from<<s.shift
 		if err := unix.Fallocate(int(s.data.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n); err != nil {

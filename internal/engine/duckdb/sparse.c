@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,17 +23,23 @@ ssize_t __real_pread(int fd, void *buf, size_t n, off_t off);
 
 // The ring's layout is that of engine/ring.go.
 enum { SLOTS = 64, FREE = 0, CLAIMED = 1, POSTED = 2, DONE = 4 };
+enum { BUFFERS_AT = 8 << 10, BUFFER = 1 << 20 };
 
 struct slot {
 	_Atomic uint32_t state, index, first, last;
 	_Atomic int32_t result;
-	char pad[64 - 20];
+	_Atomic uint32_t whole_first, whole_last;
+	uint32_t unused;
+	_Atomic uint64_t given;
+	char pad[64 - 40];
 };
 
 struct ring {
 	_Atomic uint32_t bell;
 	char pad[60];
 	struct slot slot[SLOTS];
+	char rest[BUFFERS_AT - 64 * (1 + SLOTS)];
+	char buffer[SLOTS][BUFFER];
 };
 
 struct extent {
@@ -52,7 +59,6 @@ static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct extent *table[BUCKETS];
 static _Atomic int known;
 static _Atomic uint64_t repeats;
-static _Atomic uint32_t hint; // where the search for a free slot begins
 
 uint64_t kustos_sparse_repeats(void) { return atomic_load(&repeats); }
 
@@ -128,26 +134,50 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct t
 	return syscall(SYS_futex, word, op, value, limit, NULL, 0);
 }
 
+// claim takes the first free slot, so that the same buffers are used again.
 static struct slot *claim(void) {
 	for (;;) {
-		uint32_t from = atomic_fetch_add(&hint, 1);
 		for (uint32_t i = 0; i < SLOTS; i++) {
-			struct slot *s = &ring->slot[(from + i) % SLOTS];
+			struct slot *s = &ring->slot[i];
 			uint32_t is = FREE;
-			if (atomic_compare_exchange_strong(&s->state, &is, CLAIMED))
+			if (atomic_load(&s->state) == FREE && atomic_compare_exchange_strong(&s->state, &is, CLAIMED))
 				return s;
 		}
 		sched_yield(); // more readers than slots
 	}
 }
 
-// ask waits until the parent has met a request; 0 or an errno. When the parent
+// view is a read of an extent: n bytes from off on, all inside, and the chunks
+// it takes as a whole.
+struct view {
+	const struct extent *e;
+	int fd;
+	char *buf;
+	int64_t off, end, whole_first, whole_last;
+};
+
+// piece is the part of a view that lies in the chunks from to to.
+static char *piece(const struct view *v, int64_t from, int64_t to, int64_t *off, int64_t *n) {
+	int64_t begin = from << v->e->shift, end = (to + 1) << v->e->shift;
+	if (begin < v->off)
+		begin = v->off;
+	if (end > v->end)
+		end = v->end;
+	*off = begin;
+	*n = end - begin;
+	return v->buf + (begin - v->off);
+}
+
+// ask waits until the parent has met a request, copies what it gave and says in
+// given which chunks those are, from first on; 0 or an errno. When the parent
 // is gone the whole process ends, since its control socket does.
-static int ask(uint32_t index, int64_t first, int64_t last) {
+static int ask(const struct view *v, int64_t first, int64_t last, uint64_t *given) {
 	struct slot *s = claim();
-	atomic_store(&s->index, index);
+	atomic_store(&s->index, v->e->index);
 	atomic_store(&s->first, (uint32_t)first);
 	atomic_store(&s->last, (uint32_t)last);
+	atomic_store(&s->whole_first, (uint32_t)v->whole_first);
+	atomic_store(&s->whole_last, (uint32_t)v->whole_last);
 	atomic_store(&s->state, POSTED);
 	atomic_fetch_add(&ring->bell, 1);
 	futex(&ring->bell, FUTEX_WAKE, 1, NULL);
@@ -156,25 +186,98 @@ static int ask(uint32_t index, int64_t first, int64_t last) {
 	while ((is = atomic_load(&s->state)) != DONE)
 		futex(&s->state, FUTEX_WAIT, is, &limit);
 	int result = atomic_load(&s->result);
+	*given = result == 0 ? atomic_load(&s->given) : 0;
+	const char *buffer = ring->buffer[s - ring->slot];
+	for (int64_t i = first; i <= last && i - first < 64; i++) {
+		if (!(*given >> (i - first) & 1))
+			continue;
+		int64_t run = i, off, n;
+		while (run < last && run + 1 - first < 64 && *given >> (run + 1 - first) & 1)
+			run++;
+		char *to = piece(v, i, run, &off, &n);
+		memcpy(to, buffer + (off - (first << v->e->shift)), (size_t)n);
+		i = run;
+	}
 	atomic_store(&s->state, FREE);
 	return result;
 }
 
-// survey adds the words of a range up and finds the first and the last chunk
-// that is not there.
-static uint64_t survey(const struct extent *e, int64_t from, int64_t to, int64_t *first, int64_t *last) {
+static inline uint32_t word(const struct extent *e, int64_t chunk) { return atomic_load(&e->words[chunk]); }
+
+// sum adds the words of a range up; all says whether every chunk is there.
+static uint64_t sum(const struct extent *e, int64_t from, int64_t to, int *all) {
 	uint64_t sum = 0;
-	*first = -1;
+	*all = 1;
 	for (int64_t i = from; i <= to; i++) {
-		uint32_t word = atomic_load(&e->words[i]);
-		sum += word;
-		if (!(word & 1)) {
-			if (*first < 0)
-				*first = i;
-			*last = i;
-		}
+		uint32_t w = word(e, i);
+		sum += w;
+		*all &= w & 1;
 	}
 	return sum;
+}
+
+// ready reads the chunks from to to as far as they are there: 1 when they were,
+// before and after, 0 when not, -1 when the read failed.
+static int ready(const struct view *v, int64_t from, int64_t to) {
+	int all;
+	uint64_t before = sum(v->e, from, to, &all);
+	if (!all)
+		return 0;
+	int64_t off, n;
+	char *at = piece(v, from, to, &off, &n);
+	ssize_t got = __real_pread(v->fd, at, (size_t)n, off);
+	if (got < 0)
+		return -1;
+	if (got != n) {
+		errno = EIO;
+		return -1;
+	}
+	atomic_thread_fence(memory_order_seq_cst);
+	if (sum(v->e, from, to, &all) == before && all)
+		return 1;
+	atomic_fetch_add(&repeats, 1);
+	return 0;
+}
+
+// window reads at most 64 chunks, of which some may be missing; 0 or -1.
+static int window(const struct view *v, int64_t from, int64_t to) {
+	const int64_t chunks = to - from + 1;
+	uint64_t missing = chunks == 64 ? ~(uint64_t)0 : ((uint64_t)1 << chunks) - 1; // not in buf yet
+	while (missing != 0) {
+		int64_t first = -1, last = -1;
+		for (int64_t i = 0; i < chunks; i++) {
+			if (!(missing >> i & 1) || word(v->e, from + i) & 1)
+				continue;
+			if (first < 0)
+				first = i;
+			last = i;
+		}
+		if (first >= 0) {
+			uint64_t given;
+			int failed = ask(v, from + first, from + last, &given);
+			if (failed) {
+				errno = failed;
+				return -1;
+			}
+			missing &= ~(given << first);
+			continue;
+		}
+		for (int64_t i = 0; i < chunks; i++) {
+			if (!(missing >> i & 1))
+				continue;
+			int64_t run = i;
+			while (run + 1 < chunks && missing >> (run + 1) & 1)
+				run++;
+			int done = ready(v, from + i, from + run);
+			if (done < 0)
+				return -1;
+			if (!done)
+				break; // evicted: ask again
+			for (; i <= run; i++)
+				missing &= ~((uint64_t)1 << i);
+		}
+	}
+	return 0;
 }
 
 static ssize_t read_sparse(const struct extent *e, int fd, void *buf, size_t n, off_t off) {
@@ -182,23 +285,27 @@ static ssize_t read_sparse(const struct extent *e, int fd, void *buf, size_t n, 
 		return __real_pread(fd, buf, n, off);
 	int64_t end = (int64_t)n > e->size - off ? e->size : off + (int64_t)n;
 	int64_t from = off >> e->shift, to = (end - 1) >> e->shift;
-	for (;;) {
-		int64_t first, last;
-		uint64_t before = survey(e, from, to, &first, &last);
-		if (first >= 0) {
-			int failed = ask(e->index, first, last);
-			if (failed) {
-				errno = failed;
-				return -1;
-			}
-			continue;
-		}
-		ssize_t got = __real_pread(fd, buf, n, off);
-		atomic_thread_fence(memory_order_seq_cst);
-		if (survey(e, from, to, &first, &last) == before && first < 0)
-			return got;
-		atomic_fetch_add(&repeats, 1);
+	const int64_t mask = ((int64_t)1 << e->shift) - 1;
+	struct view v = {.e = e, .fd = fd, .buf = buf, .off = off, .end = end};
+	v.whole_first = (off + mask) >> e->shift;
+	v.whole_last = end == e->size ? to : (end >> e->shift) - 1;
+	if (v.whole_first > v.whole_last) { // also before the first chunk
+		v.whole_first = 1;
+		v.whole_last = 0;
 	}
+	int done = ready(&v, from, to);
+	int64_t most = BUFFER >> e->shift;
+	if (most > 64)
+		most = 64;
+	if (most < 1)
+		most = 1;
+	while (done == 0 && from <= to) {
+		int64_t last = to - from < most ? to : from + most - 1;
+		if (window(&v, from, last) != 0)
+			done = -1;
+		from = last + 1;
+	}
+	return done < 0 ? -1 : (ssize_t)(end - off);
 }
 
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t off) {
