@@ -213,6 +213,7 @@ func (k *databaseKey) resume(s *session) bool {
 			return false // who refused before has not said anything new
 		}
 		k.refused(err)
+		s.refuseAgain(k.id, k.suspended(err))
 		return errors.Is(err, envelope.ErrRevoked)
 	}
 	k.answered()

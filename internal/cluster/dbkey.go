@@ -185,14 +185,17 @@ func (k *databaseKey) unlock(ctx context.Context) error {
 	err := k.n.ring.UnlockDatabase(ctx, k.id)
 	k.turn.Lock()
 	defer k.turn.Unlock()
-	if definite(err) && !k.hearing.hear(question) {
+	suspended := k.now() == envelope.KeySuspended
+	heard := !definite(err) || k.hearing.hear(question)
+	if !heard {
 		k.wake() // what was heard to a later question counts, and is asked for again
-		if k.now() == envelope.KeySuspended {
-			k.n.ring.LockDatabase(k.id)
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			return k.suspended(k.cause)
-		}
+	}
+	if suspended && (!heard || !definite(err)) {
+		// Whoever refused before has not said anything new by silence.
+		k.n.ring.LockDatabase(k.id)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.suspended(k.cause)
 	}
 	if err == nil {
 		k.answered()

@@ -55,7 +55,11 @@ func (s *session) suspendDatabase(id string, why error) bool {
 	s.names.RLock()
 	db := s.dbs[id]
 	s.names.RUnlock()
-	if db == nil || db.lease.closed() != nil {
+	if db == nil {
+		return false
+	}
+	if db.lease.closed() != nil {
+		db.lease.shut(why) // the newer reason
 		return false
 	}
 	if db.lease.shut(why) {
@@ -87,6 +91,15 @@ func (s *session) suspendDatabase(id string, why error) bool {
 	db.journal.close()
 	s.ring.LockDatabase(id)
 	return true
+}
+
+// refuseAgain gives requests to a closed database a newer reason.
+func (s *session) refuseAgain(id string, why error) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	if db := s.dbs[id]; db != nil && db.lease.closed() != nil {
+		db.lease.shut(why)
+	}
 }
 
 // resumeDatabase opens a database again whose key is unlocked. Requests are let

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/kustos-io/kustos/internal/envelope"
@@ -141,4 +142,37 @@ func TestDatabaseAnswersThatComeLate(t *testing.T) {
 		t.Errorf("after a start of the cluster: %+v", s)
 	}
 	w.wantOwn("1", "2")
+}
+
+// A suspended database is refused for the newest reason that was given, and
+// silence gives none, also when the cluster starts anew meanwhile.
+func TestDatabaseIsRefusedForTheNewestReason(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w, vault := newOwnWorld(t)
+	n := w.unattended()
+	k := n.databaseKeys()[0]
+	refused := func(why *envelope.RevokedError) {
+		t.Helper()
+		var suspended *SuspendedError
+		if err := w.ingestOwn(3); !errors.As(err, &suspended) || suspended.Reason != why.Reason || suspended.Code != why.Code {
+			t.Errorf("refused with %v; the reason is %v", err, why)
+		}
+		if s := w.awaitOwn(true); s.Reason != why.Reason || s.Code != why.Code {
+			t.Errorf("the state is %+v; the reason is %v", s, why)
+		}
+	}
+	vault.set(errRevoked)
+	k.probeNow()
+	refused(errRevoked)
+	other := &envelope.RevokedError{Code: "KeyVaultNotFound", VaultURI: otherVault, Reason: "the vault is gone"}
+	vault.set(other)
+	s, err := n.running()
+	w.must(err)
+	k.resume(s)
+	refused(other)
+	vault.set(errUnavailable)
+	w.must(w.r.Stop(ctx, testCluster))
+	w.must(w.r.Start(ctx, testCluster))
+	refused(other)
 }
