@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/durable"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/extent"
 	"github.com/kustos-io/kustos/internal/store"
@@ -600,4 +602,26 @@ func TestReencryptionGivesWay(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// While a backup takes its snapshot no new version is made: it would hold files
+// whose version its state does not know.
+func TestReencryptionWaitsForABackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	want := w.extents(0, 2)
+	release, err := durable.Exclusive(filepath.Join(w.dir, durable.RemovalLock))
+	w.must(err)
+	w.reencrypt("")
+	w.must(w.ingest("T", 2))
+	if got := w.versions("db"); !slices.Equal(got, []int{1}) {
+		t.Errorf("under a backup there are versions %v", got)
+	}
+	if got := w.fileVersions("db"); !slices.Equal(got, []int{1}) {
+		t.Errorf("under a backup there are files of versions %v", got)
+	}
+	release()
+	w.awaitJob(ReencryptionDone)
+	w.wantVersions("db", 2)
+	w.want("T", append(want, "2")...)
 }
