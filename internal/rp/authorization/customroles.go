@@ -164,5 +164,5 @@ func (p *Provider) deleteDefinition(ctx context.Context, req *provider.Request) 
 	case err != nil:
 		return nil, err
 	}
-	return ok(customDefinition(role, req.ID.Scope().String(), req.Shape))
+	return provider.OK(customDefinition(role, req.ID.Scope().String(), req.Shape))
 }

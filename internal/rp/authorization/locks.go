@@ -135,7 +135,7 @@ func (p *Provider) getLock(ctx context.Context, req *provider.Request) (*provide
 	if err != nil {
 		return nil, fmt.Errorf("read lock: %w", err)
 	}
-	return ok(wireLock(l))
+	return provider.OK(wireLock(l))
 }
 
 func (p *Provider) deleteLock(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -177,5 +177,5 @@ func (p *Provider) listLocks(ctx context.Context, req *provider.Request) (*provi
 	for i, l := range found {
 		out[i] = wireLock(l)
 	}
-	return ok(list{Value: out})
+	return provider.OK(list{Value: out})
 }

@@ -103,7 +103,7 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 	case route{"roledefinitions", http.MethodDelete, true}:
 		return p.deleteDefinition(ctx, req)
 	case route{"denyassignments", http.MethodGet, false}:
-		return ok(list{Value: []any{}}) // only the service itself makes them, and it makes none
+		return provider.OK(list{Value: []any{}}) // only the service itself makes them, and it makes none
 	case route{"denyassignments", http.MethodGet, true}:
 		return nil, azerr.DenyAssignmentNotFound(req.ID.Name())
 	case route{"locks", http.MethodGet, false}:

@@ -106,7 +106,7 @@ func (p *Provider) getAssignment(ctx context.Context, req *provider.Request) (*p
 	if err != nil {
 		return nil, err
 	}
-	return ok(resource(a, req))
+	return provider.OK(resource(a, req))
 }
 
 func (p *Provider) putAssignment(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -229,7 +229,7 @@ func (p *Provider) deleteAssignment(ctx context.Context, req *provider.Request) 
 	case err != nil:
 		return nil, err
 	}
-	return ok(resource(a, req))
+	return provider.OK(resource(a, req))
 }
 
 func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -265,5 +265,5 @@ func (p *Provider) listAssignments(ctx context.Context, req *provider.Request) (
 	for i, a := range found {
 		out[i] = resource(a, req)
 	}
-	return ok(list{Value: out})
+	return provider.OK(list{Value: out})
 }

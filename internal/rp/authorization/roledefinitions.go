@@ -71,7 +71,7 @@ func definition(role authz.RoleDefinition, scope, shape string) definitionResour
 
 func (p *Provider) getDefinition(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	if role, known := authz.Role(req.ID.Name()); known {
-		return ok(definition(role, req.ID.Scope().String(), req.Shape))
+		return provider.OK(definition(role, req.ID.Scope().String(), req.Shape))
 	}
 	role, err := p.engine.CustomRole(ctx, req.ID.Name())
 	if errors.Is(err, authz.ErrRoleNotFound) {
@@ -87,7 +87,7 @@ func (p *Provider) getDefinition(ctx context.Context, req *provider.Request) (*p
 	if !visible {
 		return nil, azerr.RoleDefinitionDoesNotExist(req.ID.Name(), http.StatusNotFound)
 	}
-	return ok(customDefinition(role, req.ID.Scope().String(), req.Shape))
+	return provider.OK(customDefinition(role, req.ID.Scope().String(), req.Shape))
 }
 
 // visible decides about a custom role that is asked for at the tenant, where
@@ -162,7 +162,7 @@ func (p *Provider) listDefinitions(ctx context.Context, req *provider.Request) (
 			}
 		}
 	}
-	return ok(list{Value: out})
+	return provider.OK(list{Value: out})
 }
 
 func (p *Provider) listPermissions(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -174,5 +174,5 @@ func (p *Provider) listPermissions(ctx context.Context, req *provider.Request) (
 	for i, f := range found {
 		out[i] = wirePermission(f, req.Shape)
 	}
-	return ok(list{Value: out})
+	return provider.OK(list{Value: out})
 }

@@ -155,22 +155,10 @@ func (p *rp) records(ctx context.Context, subscription, group string) ([]record,
 	return records, nil
 }
 
-type operation struct {
-	Name    string           `json:"name"`
-	Display operationDisplay `json:"display"`
-}
-
-type operationDisplay struct {
-	Provider    string `json:"provider"`
-	Resource    string `json:"resource"`
-	Operation   string `json:"operation"`
-	Description string `json:"description"`
-}
-
-func operationList() any {
-	var out []operation
+func operationList() provider.OperationList {
+	var out provider.OperationList
 	for _, o := range [][2]string{{"read", "Get or list user-assigned identities"}, {"write", "Create or update a user-assigned identity"}, {"delete", "Delete a user-assigned identity"}} {
-		out = append(out, operation{namespace + "/" + typeName + "/" + o[0], operationDisplay{"Microsoft Managed Identity", "User Assigned Identity", o[1], o[1] + "."}})
+		out.Value = append(out.Value, provider.Operation{Name: namespace + "/" + typeName + "/" + o[0], Display: provider.OperationDisplay{Provider: "Microsoft Managed Identity", Resource: "User Assigned Identity", Operation: o[1], Description: o[1] + "."}})
 	}
-	return map[string][]operation{"value": out}
+	return out
 }

@@ -103,7 +103,7 @@ func (p *rp) entities(ctx context.Context, req *provider.Request) (*provider.Res
 	}
 	out.Count = len(out.Value)
 	out.Value, out.NextLink = provider.Paged(req, page, out.Value)
-	return ok(out)
+	return provider.OK(out)
 }
 
 // count is the number of groups and subscriptions below a group.

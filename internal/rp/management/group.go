@@ -108,7 +108,7 @@ func (p *rp) write(ctx context.Context, req *provider.Request, create bool) (*pr
 		c.parent = &p.TenantID
 	}
 	if existed && create { // the front door asks nothing for a PUT
-		if err := p.demand(ctx, req, fullType+"/write", old.ID()); err != nil {
+		if err := provider.Demand(ctx, p.Authorizer, req, fullType+"/write", old.ID()); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +149,7 @@ func (p *rp) write(ctx context.Context, req *provider.Request, create bool) (*pr
 	if err != nil {
 		return nil, err
 	}
-	return ok(after.wire(g))
+	return provider.OK(after.wire(g))
 }
 
 func (p *rp) mayMove(ctx context.Context, req *provider.Request, s snapshot, old scope.ManagementGroup, existed bool, parent string) error {
@@ -160,13 +160,13 @@ func (p *rp) mayMove(ctx context.Context, req *provider.Request, s snapshot, old
 	if existed && p.tree.IsRoot(old.Name) {
 		return azerr.RootManagementGroupImmutable(old.Name)
 	}
-	if err := p.demand(ctx, req, fullType+"/write", to.ID()); err != nil {
+	if err := provider.Demand(ctx, p.Authorizer, req, fullType+"/write", to.ID()); err != nil {
 		return err
 	}
 	if !existed {
 		return nil
 	}
-	return p.demand(ctx, req, "Microsoft.Authorization/roleAssignments/write", old.ID())
+	return provider.Demand(ctx, p.Authorizer, req, "Microsoft.Authorization/roleAssignments/write", old.ID())
 }
 
 // place checks that g can be in parent and returns the parent's name as it is

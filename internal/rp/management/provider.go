@@ -93,13 +93,7 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 	if req.ID.Parent != nil || req.ID.Subscription != "" {
 		return nil, azerr.InvalidResourceType(req.ID.TypePath(), namespace, req.APIVersion, versions())
 	}
-	route := req.Method + " " + strings.ToLower(req.ID.TypePath())
-	if req.ID.IsCollection() {
-		route += "/"
-	}
-	if req.Action != "" {
-		route += " " + strings.ToLower(req.Action)
-	}
+	route := provider.Route(req)
 	switch route {
 	case "GET managementgroups/":
 		return p.list(ctx, req)
@@ -126,9 +120,9 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 	case "POST  checknameavailability":
 		return p.checkName(ctx, req)
 	case "POST  starttenantbackfill", "POST  tenantbackfillstatus":
-		return ok(map[string]string{"tenantId": p.TenantID, "status": "Completed"}) // every subscription is in the tree from its making
+		return provider.OK(map[string]string{"tenantId": p.TenantID, "status": "Completed"}) // every subscription is in the tree from its making
 	case "GET operations/":
-		return ok(operationList())
+		return provider.OK(operationList())
 	}
 	if req.Action != "" {
 		return nil, azerr.OperationNotSupported(req.Action, namespace+"/"+req.ID.TypePath())
@@ -142,10 +136,6 @@ type list[T any] struct {
 	NextLink string `json:"nextLink,omitempty"`
 }
 
-func ok(body any) (*provider.Response, error) {
-	return &provider.Response{Status: http.StatusOK, Body: body}, nil
-}
-
 // allowed asks for a right of the caller that is not the one of the request.
 func (p *rp) allowed(ctx context.Context, req *provider.Request, action string, at ids.ID) (bool, error) {
 	d, err := p.Authorizer.Authorize(ctx, req.Principal, action, at.String())
@@ -153,15 +143,6 @@ func (p *rp) allowed(ctx context.Context, req *provider.Request, action string, 
 		return false, fmt.Errorf("authorize %s: %w", action, err)
 	}
 	return d.Allowed, nil
-}
-
-// demand is allowed with the refusal.
-func (p *rp) demand(ctx context.Context, req *provider.Request, action string, at ids.ID) error {
-	allowed, err := p.allowed(ctx, req, action, at)
-	if err == nil && !allowed {
-		err = azerr.AuthorizationFailed(req.Principal.AppID, req.Principal.ObjectID, action, at.String())
-	}
-	return err
 }
 
 // tree is a snapshot of groups and subscriptions.
@@ -228,20 +209,8 @@ func (s snapshot) path(name string) []scope.ManagementGroup {
 	return path
 }
 
-type operation struct {
-	Name    string           `json:"name"`
-	Display operationDisplay `json:"display"`
-}
-
-type operationDisplay struct {
-	Provider    string `json:"provider"`
-	Resource    string `json:"resource"`
-	Operation   string `json:"operation"`
-	Description string `json:"description"`
-}
-
-func operationList() list[operation] {
-	var out list[operation]
+func operationList() provider.OperationList {
+	var out provider.OperationList
 	for _, o := range [][3]string{
 		{"managementGroups/read", "Management Groups", "Get or list management groups"},
 		{"managementGroups/write", "Management Groups", "Create or update a management group"},
@@ -251,7 +220,7 @@ func operationList() list[operation] {
 		{"managementGroups/subscriptions/write", "Management Group Subscriptions", "Put a subscription into a management group"},
 		{"managementGroups/subscriptions/delete", "Management Group Subscriptions", "Take a subscription out of a management group"},
 	} {
-		out.Value = append(out.Value, operation{namespace + "/" + o[0], operationDisplay{"Microsoft Management", o[1], o[2], o[2] + "."}})
+		out.Value = append(out.Value, provider.Operation{Name: namespace + "/" + o[0], Display: provider.OperationDisplay{Provider: "Microsoft Management", Resource: o[1], Operation: o[2], Description: o[2] + "."}})
 	}
 	return out
 }

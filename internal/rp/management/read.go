@@ -30,7 +30,7 @@ func (p *rp) list(ctx context.Context, req *provider.Request) (*provider.Respons
 			out.Value = append(out.Value, w)
 		}
 	}
-	return ok(out)
+	return provider.OK(out)
 }
 
 // get answers with what $expand and $recurse ask for.
@@ -72,7 +72,7 @@ func (p *rp) get(ctx context.Context, req *provider.Request) (*provider.Response
 	default:
 		return nil, azerr.InvalidQueryParameter("$expand", option(req, "$expand"), "it can be children, path or ancestors")
 	}
-	return ok(w)
+	return provider.OK(w)
 }
 
 func elements(path []scope.ManagementGroup) []pathElement {
@@ -145,7 +145,7 @@ func (p *rp) descendants(ctx context.Context, req *provider.Request) (*provider.
 		return nil, err
 	}
 	out.Value, out.NextLink = provider.Paged(req, page, out.Value)
-	return ok(out)
+	return provider.OK(out)
 }
 
 // option is a query option without case.
@@ -173,5 +173,5 @@ func (p *rp) checkName(ctx context.Context, req *provider.Request) (*provider.Re
 	} else if !validName(body.Name) {
 		answer.Available, answer.Reason, answer.Message = false, "Invalid", azerr.InvalidManagementGroupName(body.Name).Message
 	}
-	return ok(answer)
+	return provider.OK(answer)
 }

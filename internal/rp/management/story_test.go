@@ -27,17 +27,6 @@ const (
 	contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 )
 
-func newSubscription(t *testing.T, h *armtest.House, alias, more string) string {
-	t.Helper()
-	a := h.Must(t, "PUT", "/providers/Microsoft.Subscription/aliases/"+alias+"?api-version=2021-10-01",
-		`{"properties":{"displayName":"Second","workload":"DevTest"`+more+`}}`, 201)
-	id, _ := a.Get("properties", "subscriptionId").(string)
-	if !ids.IsGUID(id) || a.Get("properties", "provisioningState") != "Succeeded" {
-		t.Fatalf("alias: %s", a.Body)
-	}
-	return "/subscriptions/" + id
-}
-
 func TestTree(t *testing.T) {
 	t.Parallel()
 	h := armtest.New(t, armtest.Options{})
@@ -161,70 +150,4 @@ func TestRightsFollowTheTree(t *testing.T) {
 	if a := h.As(t, token, "GET", at("a")+v, ""); a.Status != 403 {
 		t.Errorf("the new group inherits rights: %d %s", a.Status, a.Body)
 	}
-}
-
-// A second subscription is as good as the first.
-func TestSecondSubscription(t *testing.T) {
-	t.Parallel()
-	h := armtest.New(t, armtest.Options{})
-	h.Must(t, "PUT", at("a")+v, `{}`, 200)
-	second := newSubscription(t, h, "two", `,"additionalProperties":{"managementGroupId":"`+at("a")+`","tags":{"k":"v"}}`)
-	if a := h.Must(t, "PUT", "/providers/Microsoft.Subscription/aliases/TWO?api-version=2021-10-01", `{"properties":{"displayName":"Again"}}`, 200); a.Get("properties", "subscriptionId") != strings.TrimPrefix(second, "/subscriptions/") {
-		t.Errorf("another PUT of the alias: %s", a.Body)
-	}
-	if a := h.Must(t, "GET", at("a")+"/subscriptions"+v, "", 200); a.Names() != strings.TrimPrefix(second, "/subscriptions/") {
-		t.Errorf("in the group: %s", a.Body)
-	}
-	const arm = "?api-version=2022-12-01"
-	a := h.Must(t, "GET", second+arm, "", 200)
-	if a.Get("displayName") != "Second" || a.Get("state") != "Enabled" || a.Get("tags", "k") != "v" || a.Get("id") != second {
-		t.Errorf("subscription: %s", a.Body)
-	}
-	if a := h.Must(t, "GET", "/subscriptions"+arm, "", 200); !strings.Contains(string(a.Body), `"displayName":"Second"`) || !strings.Contains(string(a.Body), `"displayName":"Kustos"`) {
-		t.Errorf("subscriptions: %s", a.Body)
-	}
-	h.Group(t, "rg1")
-	h.Identity(t, "rg1", "identity1")
-	h.Must(t, "PUT", second+"/resourceGroups/rg1?api-version=2021-04-01", `{"location":"westeurope"}`, 201)
-	id := second + "/resourceGroups/rg1/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity2"
-	h.Must(t, "PUT", id+"?api-version=2023-01-31", `{"location":"westeurope"}`, 201)
-	for sub, want := range map[string]string{h.Sub: "identity1", second: "identity2"} {
-		if a := h.Must(t, "GET", sub+"/resources?api-version=2021-04-01", "", 200); a.Names() != want {
-			t.Errorf("resources of %s: %s", sub, a.Body)
-		}
-	}
-	d := h.Must(t, "PUT", second+"/resourceGroups/rg1/providers/Microsoft.Resources/deployments/d?api-version=2021-04-01", `{"properties":{"mode":"Incremental","template":{
-		"$schema":"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#","contentVersion":"1.0.0.0","resources":[],
-		"outputs":{"s":{"type":"string","value":"[subscription().displayName]"}}}}}`, 201)
-	h.Ended(t, d)
-	if a := h.Must(t, "GET", second+"/resourceGroups/rg1/providers/Microsoft.Resources/deployments/d?api-version=2021-04-01", "", 200); a.Get("properties", "outputs", "s", "value") != "Second" {
-		t.Errorf("deployment: %s", a.Body)
-	}
-	// rename, cancel, enable
-	const change = "?api-version=2021-10-01"
-	h.Must(t, "POST", second+"/providers/Microsoft.Subscription/rename"+change, `{"subscriptionName":"Zwei"}`, 200)
-	h.Must(t, "POST", second+"/providers/Microsoft.Subscription/rename"+change, `{}`, 400)
-	h.Must(t, "POST", second+"/providers/Microsoft.Subscription/cancel"+change, "", 200)
-	if a := h.Do(t, "POST", second+"/providers/Microsoft.Subscription/cancel"+change, ""); a.Code() != "SubscriptionStateConflict" {
-		t.Errorf("canceled twice: %d %s", a.Status, a.Body)
-	}
-	if a := h.Do(t, "GET", second+arm, ""); a.Get("state") != "Disabled" || a.Get("displayName") != "Zwei" {
-		t.Errorf("canceled: %s", a.Body)
-	}
-	if a := h.Do(t, "PUT", id+"?api-version=2023-01-31", `{"location":"westeurope"}`); a.Code() != "ReadOnlyDisabledSubscription" {
-		t.Errorf("write in a canceled subscription: %d %s", a.Status, a.Body)
-	}
-	h.Must(t, "GET", id+"?api-version=2023-01-31", "", 200)
-	h.Must(t, "DELETE", id+"?api-version=2023-01-31", "", 200)
-	h.Must(t, "POST", second+"/providers/Microsoft.Subscription/enable"+change, "", 200)
-	h.Must(t, "PUT", id+"?api-version=2023-01-31", `{"location":"westeurope"}`, 201)
-	h.Must(t, "DELETE", "/providers/Microsoft.Subscription/aliases/two"+change, "", 200)
-	h.Must(t, "DELETE", "/providers/Microsoft.Subscription/aliases/two"+change, "", 204)
-	h.Must(t, "GET", second+arm, "", 200)
-	// all of it is there after a restart
-	again := armtest.New(t, armtest.Options{Store: h.Store})
-	if a := again.Must(t, "GET", second+arm, "", 200); a.Get("displayName") != "Zwei" {
-		t.Errorf("after a restart: %s", a.Body)
-	}
-	again.Must(t, "GET", id+"?api-version=2023-01-31", "", 200)
 }

@@ -57,7 +57,7 @@ func (p *rp) listSubscriptions(ctx context.Context, req *provider.Request) (*pro
 	for _, sub := range subscriptions {
 		out.Value = append(out.Value, s.member(g, sub))
 	}
-	return ok(out)
+	return provider.OK(out)
 }
 
 func (p *rp) getSubscription(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -68,7 +68,7 @@ func (p *rp) getSubscription(ctx context.Context, req *provider.Request) (*provi
 	_, subscriptions := s.children(g.Name)
 	for _, sub := range subscriptions {
 		if strings.EqualFold(sub.ID, req.ID.Name()) {
-			return ok(s.member(g, sub))
+			return provider.OK(s.member(g, sub))
 		}
 	}
 	return nil, azerr.SubscriptionNotUnderManagementGroup(req.ID.Name(), g.Name)
@@ -110,7 +110,7 @@ func (p *rp) moveSubscription(ctx context.Context, req *provider.Request, to, fr
 	if !ids.IsGUID(name) {
 		return azerr.InvalidSubscriptionID(name)
 	}
-	if err := p.demand(ctx, req, "Microsoft.Authorization/roleAssignments/write", ids.ID{Subscription: name}); err != nil {
+	if err := provider.Demand(ctx, p.Authorizer, req, "Microsoft.Authorization/roleAssignments/write", ids.ID{Subscription: name}); err != nil {
 		return err
 	}
 	err := p.Store.Update(ctx, func(tx store.Tx) error {

@@ -120,7 +120,7 @@ func (p *Provider) exportTemplate(ctx context.Context, req *provider.Request) (*
 	if len(x.refused) > 0 {
 		answer.Error = azerr.ExportTemplateCompletedWithErrors(x.refused)
 	}
-	return ok(answer)
+	return provider.OK(answer)
 }
 
 // read asks the front door as the caller; a refusal goes to the answer's error.

@@ -50,7 +50,7 @@ func (p *Provider) getGroup(ctx context.Context, req *provider.Request) (*provid
 	if err != nil {
 		return nil, fmt.Errorf("read resource group: %w", err)
 	}
-	return ok(wireGroup(g))
+	return provider.OK(wireGroup(g))
 }
 
 // findGroup returns the group that a request names, or ResourceGroupNotFound.
@@ -85,7 +85,7 @@ func (p *Provider) listGroups(ctx context.Context, req *provider.Request) (*prov
 			found = append(found, wireGroup(g))
 		}
 	}
-	return ok(paged(req, page, found, func(g group) string { return strings.ToLower(g.Name) }))
+	return provider.OK(paged(req, page, found, func(g group) string { return strings.ToLower(g.Name) }))
 }
 
 // groupBody is a PUT or PATCH; nil means absent, JSON null too.
@@ -198,7 +198,7 @@ func (p *Provider) patchGroup(ctx context.Context, req *provider.Request) (*prov
 	if err != nil {
 		return nil, fmt.Errorf("store resource group: %w", err)
 	}
-	return ok(wireGroup(g))
+	return provider.OK(wireGroup(g))
 }
 
 // validGroupName: 1 to 90 letters, digits, '_', '-', '.', '(' and ')', no

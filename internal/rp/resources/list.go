@@ -51,7 +51,7 @@ func (p *Provider) listResources(ctx context.Context, req *provider.Request) (*p
 		}
 		found = append(found, r)
 	}
-	return ok(paged(req, page, found, func(r provider.Resource) string { return r.ID.Key() }))
+	return provider.OK(paged(req, page, found, func(r provider.Resource) string { return r.ID.Key() }))
 }
 
 // all asks every provider, and sorts by id.

@@ -3,7 +3,6 @@ package resources
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -104,13 +103,7 @@ func (p *Provider) Resources(context.Context, string, string) ([]provider.Resour
 
 // Handle serves one request.
 func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	route := req.Method + " " + strings.ToLower(req.ID.TypePath())
-	if req.ID.IsCollection() {
-		route += "/"
-	}
-	if req.Action != "" {
-		route += " " + strings.ToLower(req.Action)
-	}
+	route := provider.Route(req)
 	switch route {
 	case "GET subscriptions/":
 		return p.listSubscriptions(ctx, req)
@@ -167,10 +160,6 @@ func (p *Provider) Handle(ctx context.Context, req *provider.Request) (*provider
 type list[T any] struct {
 	Value    []T    `json:"value"`
 	NextLink string `json:"nextLink,omitempty"`
-}
-
-func ok(body any) (*provider.Response, error) {
-	return &provider.Response{Status: http.StatusOK, Body: body}, nil
 }
 
 func displayNames() []string {

@@ -117,7 +117,7 @@ func (p *Provider) listProviders(ctx context.Context, req *provider.Request) (*p
 	}
 	key := func(r registration) string { return strings.ToLower(r.Namespace) }
 	slices.SortFunc(all, func(a, b registration) int { return strings.Compare(key(a), key(b)) })
-	return ok(paged(req, page, all, key))
+	return provider.OK(paged(req, page, all, key))
 }
 
 func (p *Provider) getProvider(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -127,7 +127,7 @@ func (p *Provider) getProvider(ctx context.Context, req *provider.Request) (*pro
 	}
 	for _, doc := range all {
 		if strings.EqualFold(doc.Namespace, req.ID.Name()) {
-			return ok(doc)
+			return provider.OK(doc)
 		}
 	}
 	return nil, azerr.InvalidResourceNamespace(req.ID.Name())

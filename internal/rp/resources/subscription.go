@@ -53,7 +53,7 @@ func (p *Provider) listSubscriptions(ctx context.Context, req *provider.Request)
 			body.Value = append(body.Value, p.wireSubscription(s, req.Shape))
 		}
 	}
-	return ok(body)
+	return provider.OK(body)
 }
 
 func (p *Provider) getSubscription(ctx context.Context, req *provider.Request) (*provider.Response, error) {
@@ -68,7 +68,7 @@ func (p *Provider) getSubscription(ctx context.Context, req *provider.Request) (
 	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
-	return ok(p.wireSubscription(s, req.Shape))
+	return provider.OK(p.wireSubscription(s, req.Shape))
 }
 
 func (p *Provider) wireSubscription(s scope.Subscription, shape string) subscription {
@@ -107,7 +107,7 @@ func (p *Provider) listTenants(req *provider.Request) (*provider.Response, error
 	if req.Shape >= "2021" {
 		t.TenantType = "AAD"
 	}
-	return ok(list[tenant]{Value: []tenant{t}})
+	return provider.OK(list[tenant]{Value: []tenant{t}})
 }
 
 type location struct {
@@ -136,5 +136,5 @@ func (p *Provider) listLocations(req *provider.Request) (*provider.Response, err
 		}
 		out.Value = append(out.Value, w)
 	}
-	return ok(out)
+	return provider.OK(out)
 }

@@ -107,7 +107,7 @@ func (p *Provider) listTagNames(ctx context.Context, req *provider.Request) (*pr
 	if err != nil {
 		return nil, err
 	}
-	return ok(paged(req, page, all, func(t tagName) string { return strings.ToLower(t.TagName) }))
+	return provider.OK(paged(req, page, all, func(t tagName) string { return strings.ToLower(t.TagName) }))
 }
 
 // tagRoute is the name and the value ("" for none) of a request.

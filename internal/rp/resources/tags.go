@@ -58,7 +58,7 @@ func (p *Provider) tags(ctx context.Context, req *provider.Request) (*provider.R
 		tags = map[string]string{}
 	}
 	id := at.String() + "/providers/Microsoft.Resources/tags/default"
-	return ok(tagsResource{ID: id, Name: "default", Type: namespace + "/tags", Properties: tagsProperties{tags}})
+	return provider.OK(tagsResource{ID: id, Name: "default", Type: namespace + "/tags", Properties: tagsProperties{tags}})
 }
 
 // tagChange is what a request does to the tags that are there; nil for a GET.

@@ -157,12 +157,12 @@ func (p *rp) put(ctx context.Context, req *provider.Request) (*provider.Response
 	}
 	if w.group != "" {
 		at := scope.ManagementGroup{Name: w.group}.ID()
-		if err := p.demand(ctx, req, "Microsoft.Management/managementGroups/subscriptions/write", at); err != nil {
+		if err := provider.Demand(ctx, p.Authorizer, req, "Microsoft.Management/managementGroups/subscriptions/write", at); err != nil {
 			return nil, err
 		}
 	}
 	if w.existing {
-		if err := p.demand(ctx, req, "Microsoft.Authorization/roleAssignments/write", ids.ID{Subscription: w.alias.SubscriptionID}); err != nil {
+		if err := provider.Demand(ctx, p.Authorizer, req, "Microsoft.Authorization/roleAssignments/write", ids.ID{Subscription: w.alias.SubscriptionID}); err != nil {
 			return nil, err
 		}
 	}
@@ -251,7 +251,7 @@ func (p *rp) get(ctx context.Context, req *provider.Request) (*provider.Response
 	if err != nil {
 		return nil, fmt.Errorf("read subscription alias: %w", err)
 	}
-	return ok(out)
+	return provider.OK(out)
 }
 
 func (p *rp) list(ctx context.Context) (*provider.Response, error) {
@@ -275,7 +275,7 @@ func (p *rp) list(ctx context.Context) (*provider.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list subscription aliases: %w", err)
 	}
-	return ok(out)
+	return provider.OK(out)
 }
 
 // delete forgets the alias; the subscription stays.

@@ -36,7 +36,7 @@ func (p *rp) change(ctx context.Context, req *provider.Request, edit func(*scope
 		return nil, fmt.Errorf("change subscription: %w", err)
 	}
 	p.Log.InfoContext(ctx, "subscription changed", "scope", s.Scope().String(), "operation", req.Action, "principal", req.Principal.ObjectID)
-	return ok(changed{s.ID})
+	return provider.OK(changed{s.ID})
 }
 
 func (p *rp) rename(ctx context.Context, req *provider.Request) (*provider.Response, error) {

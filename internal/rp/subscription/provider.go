@@ -2,17 +2,13 @@ package subscription
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
-	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/store"
 )
 
@@ -67,13 +63,7 @@ func (p *rp) Resources(context.Context, string, string) ([]provider.Resource, er
 
 // Handle serves one request.
 func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Response, error) {
-	route := req.Method + " " + strings.ToLower(req.ID.TypePath())
-	if req.ID.IsCollection() {
-		route += "/"
-	}
-	if req.Action != "" {
-		route += " " + strings.ToLower(req.Action)
-	}
+	route := provider.Route(req)
 	atTenant := req.ID.Subscription == "" && req.ID.Parent == nil
 	atSubscription := req.ID.Subscription != "" && req.ID.ResourceGroup == "" && req.ID.Parent == nil
 	switch {
@@ -86,7 +76,7 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 	case atTenant && route == "DELETE aliases":
 		return p.delete(ctx, req)
 	case atTenant && route == "GET operations/":
-		return ok(operationList())
+		return provider.OK(operationList())
 	case atSubscription && route == "POST  rename":
 		return p.rename(ctx, req)
 	case atSubscription && route == "POST  cancel":
@@ -103,38 +93,11 @@ func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Respo
 	return nil, azerr.MethodNotAllowed(req.Method, req.ID.Type())
 }
 
-func ok(body any) (*provider.Response, error) {
-	return &provider.Response{Status: http.StatusOK, Body: body}, nil
-}
-
-// demand asks for a right of the caller that is not the one of the request.
-func (p *rp) demand(ctx context.Context, req *provider.Request, action string, at ids.ID) error {
-	d, err := p.Authorizer.Authorize(ctx, req.Principal, action, at.String())
-	if err != nil {
-		return fmt.Errorf("authorize %s: %w", action, err)
-	}
-	if !d.Allowed {
-		return azerr.AuthorizationFailed(req.Principal.AppID, req.Principal.ObjectID, action, at.String())
-	}
-	return nil
-}
-
-type operation struct {
-	Name    string           `json:"name"`
-	Display operationDisplay `json:"display"`
-}
-
-type operationDisplay struct {
-	Provider  string `json:"provider"`
-	Resource  string `json:"resource"`
-	Operation string `json:"operation"`
-}
-
-func operationList() any {
-	var out []operation
+func operationList() provider.OperationList {
+	var out provider.OperationList
 	for _, o := range [][3]string{{"aliases/write", "Aliases", "Create subscription alias"}, {"aliases/read", "Aliases", "Get subscription alias"}, {"aliases/delete", "Aliases", "Delete subscription alias"},
 		{"rename/action", "Subscription", "Rename subscription"}, {"cancel/action", "Subscription", "Cancel subscription"}, {"enable/action", "Subscription", "Enable subscription"}} {
-		out = append(out, operation{namespace + "/" + o[0], operationDisplay{namespace, o[1], o[2]}})
+		out.Value = append(out.Value, provider.Operation{Name: namespace + "/" + o[0], Display: provider.OperationDisplay{Provider: namespace, Resource: o[1], Operation: o[2]}})
 	}
-	return map[string][]operation{"value": out}
+	return out
 }
