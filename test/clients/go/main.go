@@ -1,4 +1,7 @@
-// The Go SDKs, unmodified: deploy, use secrets, get the cluster, wrap and unwrap a key, run a query.
+// Command go drives a running server with the Go SDKs, unmodified: it deploys,
+// uses secrets, reads the cluster, wraps and unwraps a key and runs a query. Its
+// argument is the file in which test/clients/az/story.sh says what it made; any
+// step that fails ends it with 1.
 package main
 
 import (
