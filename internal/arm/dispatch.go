@@ -75,6 +75,9 @@ func (f *Front) serve(ctx context.Context, req provider.Request) (resp *provider
 		return nil, true, err
 	}
 	resp, err = f.call(ctx, &req, t)
+	if err == nil && req.Method == http.MethodDelete {
+		err = f.removeExtensions(ctx, &req, t)
+	}
 	if err == nil {
 		err = setETag(&req, t, resp)
 	}
@@ -86,6 +89,24 @@ func (f *Front) serve(ctx context.Context, req provider.Request) (resp *provider
 		resp = &provider.Response{Status: http.StatusNoContent, Header: resp.Header}
 	}
 	return resp, false, nil
+}
+
+// removeExtensions tells who extends resources that one is deleted, or that its
+// deletion has been accepted.
+func (f *Front) removeExtensions(ctx context.Context, req *provider.Request, t target) error {
+	if t.own || !req.ID.IsResource() {
+		return nil
+	}
+	for _, p := range f.providers {
+		extending, ok := p.(provider.Extending)
+		if !ok {
+			continue
+		}
+		if err := f.store.Update(ctx, func(tx store.Tx) error { return extending.RemoveExtensions(tx, req.ID) }); err != nil {
+			return fmt.Errorf("remove extensions of %s: %w", req.ID, err)
+		}
+	}
+	return nil
 }
 
 // admit runs every step before the provider and completes req.

@@ -25,7 +25,7 @@ func registerInert(ctx context.Context, front *arm.Front, s store.Store, namespa
 		if served(ns) {
 			return fmt.Errorf("--inert-provider %s: the namespace is built or named twice; inert providers are for what is not", ns)
 		}
-		front.Register(inert.New(inert.Config{Store: s, Namespace: ns, Now: now}))
+		front.Register(inert.New(inert.Config{Store: s, Namespace: ns, Front: front, Now: now}))
 		log.WarnContext(ctx, "a namespace is inert: its resources are records that do nothing", "namespace", ns)
 	}
 	held, err := inert.Namespaces(ctx, s)

@@ -33,6 +33,8 @@ type Options struct {
 	Now       func() time.Time
 	Limits    arm.Limits
 	Providers []provider.Provider // registered before all others
+	// Late makes providers that need the front door; they are registered last.
+	Late func(*arm.Front) []provider.Provider
 }
 
 // House is one composed control plane.
@@ -91,6 +93,9 @@ func New(t *testing.T, o Options) *House {
 		subscription.New(subscription.Config{Store: h.Store, Authorizer: h.Access, Owners: h.Access, TenantID: h.Boot.TenantID, Now: o.Now}),
 		resources.New(resources.Config{Store: h.Store, Authorizer: h.Access, Operations: h.Operations, Registry: h.Front, Dispatcher: h.Front, Assignments: h.Access,
 			Now: o.Now, TenantID: h.Boot.TenantID}))
+	if o.Late != nil {
+		h.Front.Register(o.Late(h.Front)...)
+	}
 	if err := h.Operations.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,16 @@ type Mover interface {
 	Moved(ctx context.Context, from, to ids.ID, by authz.Principal)
 }
 
+// Extending is implemented by providers whose resources can be extensions of
+// another namespace's. The front door tells them what was deleted, and a move
+// what went away: no extension outlives what it extends, or a resource made
+// anew under the id would have it.
+type Extending interface {
+	// RemoveExtensions forgets every resource that extends of, or anything below
+	// it, in the caller's transaction.
+	RemoveExtensions(tx store.Tx, of ids.ID) error
+}
+
 // AnyTyped is implemented by providers that serve types they do not list.
 type AnyTyped interface {
 	// AnyType describes the type of that path; ok is false when it is not served.

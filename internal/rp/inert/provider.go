@@ -25,11 +25,19 @@ const (
 	member = "kustosInert"
 )
 
+// Front is the front door, by which a provider finds what its resources extend.
+type Front interface {
+	provider.Dispatcher
+	Providers() []provider.Provider
+}
+
 // Config is what a provider needs; Now has a default.
 type Config struct {
 	Store     store.Store
 	Namespace string
-	Now       func() time.Time
+	// Front may be nil only where nothing is extended: extensions are refused then.
+	Front Front
+	Now   func() time.Time
 }
 
 // New returns the provider of one namespace.
@@ -161,28 +169,40 @@ func (p *rp) Resources(ctx context.Context, subscription, group string) ([]provi
 // Handle serves one request.
 func (p *rp) Handle(ctx context.Context, req *provider.Request) (*provider.Response, error) {
 	if req.Action != "" || len(req.ID.Segments) == 0 {
-		return nil, azerr.OperationNotSupported(req.Action, req.ID.Type())
+		return nil, marked(azerr.OperationNotSupported(req.Action, req.ID.Type()))
 	}
-	var resp *provider.Response
-	var err error
-	switch {
-	case req.Method == http.MethodGet && req.ID.IsCollection():
-		resp, err = p.list(ctx, req)
-	case req.Method == http.MethodGet:
-		resp, err = p.get(ctx, req)
-	case req.Method == http.MethodPut, req.Method == http.MethodPatch:
-		resp, err = p.write(ctx, req)
-	case req.Method == http.MethodDelete:
-		resp, err = p.delete(ctx, req)
-	default:
-		return nil, azerr.MethodNotAllowed(req.Method, req.ID.Type())
-	}
+	resp, err := p.serve(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, marked(err)
 	}
 	resp.Header = http.Header{}
 	resp.Header.Set(Header, "true")
 	return resp, nil
+}
+
+// marked puts the header on a refusal too.
+func marked(err error) error {
+	e := *azerr.From(err)
+	e.Header = e.Header.Clone()
+	if e.Header == nil {
+		e.Header = http.Header{}
+	}
+	e.Header.Set(Header, "true")
+	return &e
+}
+
+func (p *rp) serve(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	switch {
+	case req.Method == http.MethodGet && req.ID.IsCollection():
+		return p.list(ctx, req)
+	case req.Method == http.MethodGet:
+		return p.get(ctx, req)
+	case req.Method == http.MethodPut, req.Method == http.MethodPatch:
+		return p.write(ctx, req)
+	case req.Method == http.MethodDelete:
+		return p.delete(ctx, req)
+	}
+	return nil, azerr.MethodNotAllowed(req.Method, req.ID.Type())
 }
 
 // shown is a resource as answered: what was written, and what a record has of itself.
@@ -292,6 +312,9 @@ func (p *rp) write(ctx context.Context, req *provider.Request) (*provider.Respon
 	}
 	for _, name := range []string{"id", "name", "type", "apiVersion", "systemData", member} {
 		delete(given, name)
+	}
+	if err := p.checkExtended(ctx, req); err != nil {
+		return nil, err
 	}
 	status := http.StatusOK
 	var r record

@@ -2,9 +2,12 @@ package inert_test
 
 import (
 	"encoding/json"
+	"iter"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/armtest"
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/arm/provider/providertest"
@@ -17,7 +20,9 @@ const v = "?api-version=2023-09-01"
 func open(t *testing.T) *armtest.House {
 	t.Helper()
 	s := memstore.New()
-	h := armtest.New(t, armtest.Options{Store: s, Providers: []provider.Provider{inert.New(inert.Config{Store: s, Namespace: "Microsoft.Network"})}})
+	h := armtest.New(t, armtest.Options{Store: s, Late: func(front *arm.Front) []provider.Provider {
+		return []provider.Provider{inert.New(inert.Config{Store: s, Namespace: "Microsoft.Network", Front: front}), inert.New(inert.Config{Store: s, Namespace: "Microsoft.Insights", Front: front})}
+	}})
 	h.Group(t, "rg1")
 	return h
 }
@@ -56,11 +61,13 @@ func TestMarkedEverywhere(t *testing.T) {
 	if a := h.Must(t, "GET", h.Sub+"/resources?api-version=2021-04-01&$filter=tagName eq 'kustos-inert' and tagValue eq 'true'", "", 200); a.Names() != "net1" {
 		t.Errorf("by tag: %s", a.Body)
 	}
-	if a := h.Do(t, "POST", net+"/listKeys"+v, ""); a.Code() != "OperationNotSupported" {
-		t.Errorf("an action: %d %s", a.Status, a.Body)
-	}
-	if a := h.Do(t, "PUT", net+v, `{"location":"mars"}`); a.Code() != "LocationNotAvailableForResourceType" {
-		t.Errorf("location: %d %s", a.Status, a.Body)
+	for _, r := range [][4]string{{"POST", net + "/listKeys" + v, "", "OperationNotSupported"}, {"PUT", net + v, `{"location":"mars"}`, "LocationNotAvailableForResourceType"},
+		{"GET", net + "x" + v, "", "ResourceNotFound"}, {"PATCH", net + "x" + v, `{}`, "ResourceNotFound"}} {
+		a := h.Do(t, r[0], r[1], r[2])
+		if a.Code() != r[3] {
+			t.Errorf("%s %s: %d %s", r[0], r[1], a.Status, a.Body)
+		}
+		marked(a)
 	}
 	if a := h.Must(t, "GET", h.Sub+"/providers/Microsoft.Network?api-version=2021-04-01", "", 200); !strings.Contains(string(a.Body), `"apiVersions":["2023-09-01","2000-01-01"]`) {
 		t.Errorf("registration: %s", a.Body)
@@ -82,15 +89,69 @@ func TestMarkedEverywhere(t *testing.T) {
 	}
 }
 
+// TestExtensions: an extension lives no longer, and no earlier, than what it extends.
+func TestExtensions(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.Group(t, "rg2")
+	id := h.Identity(t, "rg1", "identity1")
+	net := h.Sub + "/resourceGroups/rg1/providers/Microsoft.Network/virtualNetworks/net1"
+	h.Must(t, "PUT", net+v, `{"location":"westeurope"}`, 201)
+	h.Must(t, "PUT", net+"/subnets/s1"+v, `{}`, 201)
+	const setting = "/providers/Microsoft.Insights/diagnosticSettings/d"
+	if a := h.Do(t, "PUT", id+"x"+setting+v, `{}`); a.Code() != "ResourceNotFound" {
+		t.Errorf("of nothing: %d %s", a.Status, a.Body)
+	}
+	if a := h.Do(t, "PUT", h.Sub+"/resourceGroups/none"+setting+v, `{}`); a.Code() != "ResourceGroupNotFound" {
+		t.Errorf("of no group: %d %s", a.Status, a.Body)
+	}
+	extended := []string{id, net, net + "/subnets/s1", h.Sub + "/resourceGroups/rg1"}
+	for _, at := range extended {
+		h.Must(t, "PUT", at+setting+v, `{"properties":{"logs":[]}}`, 201)
+		if a := h.Must(t, "GET", at+"/providers/Microsoft.Insights/diagnosticSettings"+v, "", 200); a.Names() != "d" || !strings.Contains(string(a.Body), `"kustosInert":true`) {
+			t.Errorf("of %s: %s", at, a.Body)
+		}
+	}
+	h.Must(t, "DELETE", id+"?api-version=2023-01-31", "", 200)
+	h.Identity(t, "rg1", "identity1") // another one
+	h.Must(t, "GET", id+setting+v, "", 404)
+	move, _ := json.Marshal(map[string]any{"resources": []string{net}, "targetResourceGroup": h.Sub + "/resourceGroups/rg2"})
+	if a := h.Ended(t, h.Must(t, "POST", h.Sub+"/resourceGroups/rg1/moveResources?api-version=2021-04-01", string(move), 202)); a.Status != 204 {
+		t.Fatalf("move: %d %s", a.Status, a.Body)
+	}
+	moved := strings.Replace(net, "/rg1/", "/rg2/", 1)
+	h.Must(t, "GET", moved+"/subnets/s1"+v, "", 200)
+	for _, at := range []string{net, net + "/subnets/s1", moved, moved + "/subnets/s1"} {
+		h.Must(t, "GET", at+setting+v, "", 404)
+	}
+	h.Must(t, "GET", h.Sub+"/resourceGroups/rg1"+setting+v, "", 200) // of the group, which has not moved
+	// what extends a child goes with the parent
+	h.Must(t, "PUT", moved+"/subnets/s1"+setting+v, `{}`, 201)
+	h.Must(t, "DELETE", moved+v, "", 200)
+	h.Must(t, "GET", moved+"/subnets/s1"+setting+v, "", 404)
+}
+
 func TestInATemplate(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	d := h.Sub + "/resourceGroups/rg1/providers/Microsoft.Resources/deployments/d?api-version=2021-04-01"
-	h.Ended(t, h.Must(t, "PUT", d, `{"properties":{"mode":"Incremental","template":{
+	const body = `{"properties":{"mode":"Incremental","template":{
 		"$schema":"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#","contentVersion":"1.0.0.0","resources":[
 		{"type":"Microsoft.Network/virtualNetworks","apiVersion":"2023-09-01","name":"net1","location":"westeurope","properties":{"x":"y"}},
 		{"type":"Microsoft.Network/virtualNetworks/subnets","apiVersion":"2023-09-01","name":"net1/s1","properties":{},"dependsOn":["net1"]}],
-		"outputs":{"x":{"type":"string","value":"[reference('net1').x]"}}}}}`, 201))
+		"outputs":{"x":{"type":"string","value":"[reference('net1').x]"}}}}}`
+	whatIf := func() string {
+		t.Helper()
+		a := h.Must(t, "POST", strings.Replace(d, "?", "/whatIf?", 1), body, 200)
+		return strings.Join(slices.Sorted(changes(a)), " ")
+	}
+	if got := whatIf(); got != "Create Create" {
+		t.Errorf("before: %s", got)
+	}
+	h.Ended(t, h.Must(t, "PUT", d, body, 201))
+	if got := whatIf(); got != "NoChange NoChange" {
+		t.Errorf("deployed once: %s", got)
+	}
 	if a := h.Must(t, "GET", d, "", 200); a.Get("properties", "provisioningState") != "Succeeded" || a.Get("properties", "outputs", "x", "value") != "y" {
 		t.Errorf("%s", a.Body)
 	}
@@ -111,4 +172,17 @@ type fixed struct{ provider.Provider }
 
 func (fixed) Types() []provider.ResourceType {
 	return []provider.ResourceType{{Type: "virtualNetworks", APIVersions: []string{"2023-09-01"}, Locations: []string{"West Europe", "East US"}, Tracked: true}}
+}
+
+// changes are the types of the changes of a what-if.
+func changes(a armtest.Answer) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		list, _ := a.Get("properties", "changes").([]any)
+		for _, c := range list {
+			kind, _ := c.(map[string]any)["changeType"].(string)
+			if !yield(kind) {
+				return
+			}
+		}
+	}
 }

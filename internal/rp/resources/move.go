@@ -330,6 +330,13 @@ func (p *Provider) runMove(ctx context.Context, op *operations.Operation) (any, 
 			if err := s.by.Move(ctx, tx, s.from, s.to); err != nil {
 				return fmt.Errorf("move %s: %w", s.from, err)
 			}
+			for _, served := range p.Registry.Providers() {
+				if extending, ok := served.(provider.Extending); ok {
+					if err := extending.RemoveExtensions(tx, s.from); err != nil {
+						return err
+					}
+				}
+			}
 			if p.Assignments != nil { // assignments on what moves end, as in Azure
 				if err := p.Assignments.RemoveScope(tx, s.from.String()); err != nil {
 					return err
