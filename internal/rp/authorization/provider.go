@@ -125,7 +125,3 @@ type list struct {
 	Value    any     `json:"value"`
 	NextLink *string `json:"nextLink,omitempty"`
 }
-
-func ok(body any) (*provider.Response, error) {
-	return &provider.Response{Status: http.StatusOK, Body: body}, nil
-}
