@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/kustos-io/kustos/internal/client"
 	"github.com/kustos-io/kustos/test/harness"
@@ -40,7 +41,9 @@ func TestMemoryAfterSuspensionOfADatabase(t *testing.T) {
 
 	before := memory(t, c.Conn.PID)
 	key(t, c, "own", false)
+	begin := time.Now()
 	until(t, c, uri, "own", false)
+	t.Logf("the database is denied %v after the vault's answer", time.Since(begin).Round(time.Millisecond))
 	awaitLog(t, inst.Root, "memory is overwritten")
 	until(t, c, uri, "db", true)
 	after := memory(t, c.Conn.PID)
@@ -51,7 +54,9 @@ func TestMemoryAfterSuspensionOfADatabase(t *testing.T) {
 	engine := memory(t, child[0])
 	frozen := freeze(t, inst)
 	key(t, c, "own", true)
+	begin = time.Now()
 	until(t, c, uri, "own", true)
+	t.Logf("it is restored %v after the vault's answer", time.Since(begin).Round(time.Millisecond))
 	off := object{"kind": "ReadWrite", "properties": object{"keyVaultProperties": object{}}}
 	must(t, c.ARM(t.Context(), http.MethodPatch, clusterPath(c)+ownPath, ownAPI, off, nil))
 	must(t, c.ARM(t.Context(), http.MethodPatch, clusterPath(c), ownAPI, object{"properties": object{"keyVaultProperties": object{}}}, nil))

@@ -172,7 +172,7 @@ func longQuery(t *testing.T, c *client.Client, uri, database string) error {
 
 func until(t *testing.T, c *client.Client, uri, database string, answered bool) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(patience); ; {
 		_, err := c.Query(t.Context(), uri, database, "T | count")
