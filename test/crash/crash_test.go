@@ -19,7 +19,7 @@ import (
 	"github.com/kustos-io/kustos/test/harness"
 )
 
-var runs = flag.Int("crash.runs", 5, "how often to kill the server; docs/benchmarks.md records a run of 50")
+var runs = flag.Int("crash.runs", 5, "how often to kill the server; docs/benchmarks.md records a run of 500")
 
 func TestMain(m *testing.M) {
 	if os.Getenv(execVariable) != "" {
