@@ -140,6 +140,8 @@ func (k Key) use(fn func(cipher.AEAD) error) error {
 	if k.state.cipher == nil {
 		return ErrWiped
 	}
+	burn() // see there
+	defer burn()
 	return fn(k.state.cipher)
 }
 

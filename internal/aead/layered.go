@@ -28,6 +28,8 @@ func (l layered) Seal(dst, nonce, plaintext, aad []byte) []byte {
 		// Once for both layers; plaintext may not overlap then.
 		dst = append(make([]byte, 0, need), dst...)
 	}
+	burn()
+	defer burn()
 	out := l.inner.Seal(dst, nonce, plaintext, aad)
 	return l.outer.Seal(out[:len(dst)], nonce, out[len(dst):], aad)
 }
@@ -42,6 +44,8 @@ const mostBetween = 1<<20 + 64
 // Open is as cipher.AEAD has it: dst may be the beginning of ciphertext, whose
 // storage is used then.
 func (l layered) Open(dst, nonce, ciphertext, aad []byte) ([]byte, error) {
+	burn()
+	defer burn()
 	if len(dst) == 0 && cap(dst) > 0 && len(ciphertext) > 0 && &dst[:1][0] == &ciphertext[0] {
 		middle, err := l.outer.Open(dst, nonce, ciphertext, aad)
 		if err != nil {
