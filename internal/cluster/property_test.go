@@ -23,7 +23,7 @@ func TestAcknowledgedRowsThroughAnything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
-		w := newWorld(t)
+		w := newWorldOf(t, rapid.Bool().Draw(rt, "double encryption"))
 		defer func() { w.r.Close() }()
 		w.must(w.r.ChangeKEK(ctx, testCluster, envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
 		_, err := w.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: "U", Columns: []catalog.Column{{Name: "n", Type: catalog.Long}}})

@@ -55,7 +55,11 @@ func (r *Runtime) Create(ctx context.Context, tx store.Tx, c Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := ring.Create(ctx, tx); err != nil {
+	create := ring.Create
+	if c.DoubleEncryption {
+		create = ring.CreateLayered
+	}
+	if err := create(ctx, tx); err != nil {
 		return err
 	}
 	return store.PutJSON(tx, recordBucket, c.ID, record{Spec: c, Created: r.cfg.Now().UTC()})

@@ -110,6 +110,12 @@ type world struct {
 // newWorld makes a cluster "demo" with database "db" and table "T", running.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOf(t, false)
+}
+
+// newWorldOf is newWorld with or without double encryption.
+func newWorldOf(t testing.TB, double bool) *world {
+	t.Helper()
 	ctx := context.Background()
 	s := memstore.New()
 	platform, err := envelope.NewPlatform(ctx, s)
@@ -124,7 +130,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w.open()
 	err = s.Update(ctx, func(tx store.Tx) error {
-		return w.r.Create(ctx, tx, Spec{ID: testCluster, Name: "demo", Location: "westeurope", URI: "https://demo.westeurope.kusto.windows.net"})
+		return w.r.Create(ctx, tx, Spec{ID: testCluster, Name: "demo", Location: "westeurope", URI: "https://demo.westeurope.kusto.windows.net", DoubleEncryption: double})
 	})
 	w.must(err)
 	w.must(w.r.Start(ctx, testCluster))

@@ -16,6 +16,9 @@ type Spec struct {
 	Name     string // "demo"
 	Location string // normalised region name: "westeurope"
 	URI      string // "https://demo.westeurope.kusto.windows.net"
+	// DoubleEncryption: data is encrypted in two layers, the second under the
+	// platform's KEK. It cannot be changed.
+	DoubleEncryption bool
 }
 
 // Phase says what a cluster is doing.

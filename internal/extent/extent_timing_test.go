@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/kustos-io/kustos/internal/envelope"
@@ -11,19 +12,26 @@ import (
 
 const benchBytes = 64 << 20
 
-func BenchmarkWrite(b *testing.B) {
-	payload, dek := make([]byte, benchBytes), envelope.NewDEK()
-	b.SetBytes(benchBytes)
-	for b.Loop() {
-		if err := Write(io.Discard, testHeader(benchBytes), dek, bytes.NewReader(payload)); err != nil {
-			b.Fatal(err)
-		}
+func eachLayers(b *testing.B, run func(b *testing.B, dek envelope.DEK)) {
+	for name, dek := range deks() {
+		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) { run(b, dek) })
 	}
 }
 
-func benchReader(b *testing.B) *Reader {
+func BenchmarkWrite(b *testing.B) {
+	eachLayers(b, func(b *testing.B, dek envelope.DEK) {
+		payload := make([]byte, benchBytes)
+		b.SetBytes(benchBytes)
+		for b.Loop() {
+			if err := Write(io.Discard, fit(testHeader(benchBytes), dek), dek, bytes.NewReader(payload)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func benchReader(b *testing.B, dek envelope.DEK) *Reader {
 	b.Helper()
-	dek := envelope.NewDEK()
 	r, err := openBytes(b, build(b, testHeader(benchBytes), dek, make([]byte, benchBytes), ChunkSize)).Reader(dek)
 	if err != nil {
 		b.Fatal(err)
@@ -32,32 +40,38 @@ func benchReader(b *testing.B) *Reader {
 }
 
 func BenchmarkCopyTo(b *testing.B) {
-	r := benchReader(b)
-	b.SetBytes(benchBytes)
-	for b.Loop() {
-		if err := r.CopyTo(context.Background(), io.Discard); err != nil {
-			b.Fatal(err)
+	eachLayers(b, func(b *testing.B, dek envelope.DEK) {
+		r := benchReader(b, dek)
+		b.SetBytes(benchBytes)
+		for b.Loop() {
+			if err := r.CopyTo(context.Background(), io.Discard); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkReadAtOneChunk(b *testing.B) {
-	r := benchReader(b)
-	buf := make([]byte, ChunkSize)
-	b.SetBytes(ChunkSize)
-	for i := int64(0); b.Loop(); i++ {
-		if _, err := r.ReadAt(buf, i%1000*ChunkSize); err != nil {
-			b.Fatal(err)
+	eachLayers(b, func(b *testing.B, dek envelope.DEK) {
+		r := benchReader(b, dek)
+		buf := make([]byte, ChunkSize)
+		b.SetBytes(ChunkSize)
+		for i := int64(0); b.Loop(); i++ {
+			if _, err := r.ReadAt(buf, i%1000*ChunkSize); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkReadAtFewBytes(b *testing.B) {
-	r := benchReader(b)
-	buf := make([]byte, 64)
-	for i := int64(0); b.Loop(); i++ {
-		if _, err := r.ReadAt(buf, i%1000*ChunkSize); err != nil {
-			b.Fatal(err)
+	eachLayers(b, func(b *testing.B, dek envelope.DEK) {
+		r := benchReader(b, dek)
+		buf := make([]byte, 64)
+		for i := int64(0); b.Loop(); i++ {
+			if _, err := r.ReadAt(buf, i%1000*ChunkSize); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }

@@ -33,9 +33,20 @@ const needle = "zqxjvk"
 // afterwards, out of the stopped folder.
 func TestMemoryAfterSuspension(t *testing.T) {
 	needRoot(t)
+	memoryAfterSuspension(t, harness.Properties{})
+}
+
+// The same of a doubly encrypted cluster: the layer key and the DEKs of the
+// second layer are gone as well, though the platform's KEK stays.
+func TestMemoryAfterSuspensionOfTwoLayers(t *testing.T) {
+	needRoot(t)
+	memoryAfterSuspension(t, harness.Properties{"enableDoubleEncryption": true})
+}
+
+func memoryAfterSuspension(t *testing.T, properties harness.Properties) {
 	inst := harness.New(t, "--key-probe-interval", "200ms")
 	c := harness.Start(t, inst)
-	uri, principal := harness.Cluster(t, c, "denial1", "db")
+	uri, principal := harness.ClusterWith(t, c, "denial1", "db", properties)
 	enableKey(t, c, principal)
 	use(t, c, uri, "db", needle)
 	stop(t, inst) // makes an extent

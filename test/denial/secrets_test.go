@@ -60,6 +60,9 @@ func secretsOf(t *testing.T, inst *client.Instance, frozen, database string) map
 	if database == "" {
 		out["cluster key"] = clusterKey
 	}
+	if database == "" {
+		addLayerKey(t, s, platform, cluster, out)
+	}
 	must(t, ring.Unlock(ctx))
 	must(t, s.View(ctx, func(tx store.Tx) error {
 		for e, err := range tx.Scan("envelope.databases", cluster+"/"+database, "") {
@@ -82,6 +85,19 @@ func secretsOf(t *testing.T, inst *client.Instance, frozen, database string) map
 		t.Fatalf("only %d secrets were found", len(out))
 	}
 	return out
+}
+
+// addLayerKey adds the layer key when the cluster is doubly encrypted.
+func addLayerKey(t *testing.T, s store.Store, platform *envelope.Platform, cluster string, out map[string][]byte) {
+	t.Helper()
+	must(t, s.View(context.Background(), func(tx store.Tx) error {
+		record, err := store.GetJSON[struct{ Layer *envelope.Wrapped }](tx, "envelope.clusters", cluster)
+		if err != nil || record.Layer == nil {
+			return err
+		}
+		out["layer key"], err = platform.ForLayer(cluster).Unwrap(context.Background(), *record.Layer)
+		return err
+	}))
 }
 
 // databaseKey opens a wrapped database key as docs/format.md §4.2 says.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -23,6 +24,17 @@ func GroupPath(c *client.Client) string {
 // its principal id.
 func Cluster(t testing.TB, c *client.Client, name, database string) (uri, principal string) {
 	t.Helper()
+	return ClusterWith(t, c, name, database, nil)
+}
+
+// Properties are members of a cluster's "properties".
+type Properties map[string]any
+
+// ClusterWith is Cluster with more properties.
+func ClusterWith(t testing.TB, c *client.Client, name, database string, more Properties) (uri, principal string) {
+	t.Helper()
+	properties := Properties{"enableStreamingIngest": true}
+	maps.Copy(properties, more)
 	arm := func(method, path, api string, body, out any) {
 		t.Helper()
 		if err := c.ARM(t.Context(), method, path, api, body, out); err != nil {
@@ -38,7 +50,7 @@ func Cluster(t testing.TB, c *client.Client, name, database string) (uri, princi
 	arm(http.MethodPut, path, "2023-08-15", map[string]any{
 		"location": Location, "identity": map[string]string{"type": "SystemAssigned"},
 		"sku":        map[string]any{"name": "Standard_D13_v2", "tier": "Standard", "capacity": 2},
-		"properties": map[string]any{"enableStreamingIngest": true},
+		"properties": properties,
 	}, &made)
 	arm(http.MethodPut, path+"/databases/"+database, "2023-08-15", map[string]any{"location": Location, "kind": "ReadWrite", "properties": map[string]any{}}, nil)
 	return made.Properties.URI, made.Identity.PrincipalID

@@ -118,7 +118,7 @@ func (p *Provider) merge(ctx context.Context, req *provider.Request, before *rec
 			return nil, err
 		}
 	}
-	if after.Properties, err = mergeProperties(pl.sent, after.Properties, !pl.create, !patch); err != nil {
+	if after.Properties, err = mergeProperties(pl.sent, after.Properties, before != nil, !patch); err != nil {
 		return nil, err
 	}
 	return pl, p.planKey(ctx, req, pl, preflight)
@@ -290,7 +290,7 @@ func (p *Provider) birth(ctx context.Context, tx store.Tx, req *provider.Request
 	if err := tx.Put(bucketIDs, rec.ID, []byte(rec.armID().Key())); err != nil {
 		return err
 	}
-	return p.runtime.Create(ctx, tx, cluster.Spec{ID: rec.ID, Name: name, Location: string(rec.Location), URI: rec.uri()})
+	return p.runtime.Create(ctx, tx, cluster.Spec{ID: rec.ID, Name: name, Location: string(rec.Location), URI: rec.uri(), DoubleEncryption: rec.doubleEncryption()})
 }
 
 // accepted is the first answer of a PUT or PATCH that has started work.

@@ -37,7 +37,6 @@ type property struct {
 // them. Members that are computed (state, uris, keyVaultProperties …) are here
 // for their version only; see clusterBody.
 func clusterProperties() []property {
-	off := allowOnly("false", "encryption in two layers is not built")
 	return []property{
 		{name: "trustedExternalTenants", since: vFirst, access: writable, unset: "[]", check: checkTenants},
 		{name: "optimizedAutoscale", since: v20190515, access: writable, unset: "null", check: checkAutoscale},
@@ -46,7 +45,7 @@ func clusterProperties() []property {
 		{name: "virtualNetworkConfiguration", since: v20190515, access: createOnly, unset: "null", check: refuseValue("a cluster cannot be placed in a virtual network")},
 		{name: "languageExtensions", since: v20200215, access: writable, unset: `{"value":[]}`, check: checkLanguageExtensions},
 		{name: "enablePurge", since: v20200215, access: writable, unset: "false", check: checkBool},
-		{name: "enableDoubleEncryption", since: v20200614, access: createOnly, unset: "false", check: chain(checkBool, off)},
+		{name: "enableDoubleEncryption", since: v20200614, access: createOnly, unset: "false", check: checkBool},
 		{name: "engineType", since: v20200918, access: writable, unset: `"V3"`, check: chain(checkEnum("V2", "V3"), allowOnly(`"V3"`, "there is one engine, V3"))},
 		{name: "acceptedAudiences", since: v20210827, access: writable, unset: "[]", check: chain(checkValueList, allowOnly("[]", "the data plane accepts its own audiences only"))},
 		{name: "enableAutoStop", since: v20210827, access: writable, unset: "true", check: checkBool},

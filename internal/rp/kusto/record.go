@@ -111,6 +111,11 @@ func (r *record) uri() string { return "https://" + r.host() + ".kusto.windows.n
 
 func (r *record) ingestURI() string { return "https://ingest-" + r.host() + ".kusto.windows.net" }
 
+// doubleEncryption is decided when the cluster's keys are made, with its first PUT.
+func (r *record) doubleEncryption() bool {
+	return sameJSON(r.Properties["enableDoubleEncryption"], json.RawMessage("true"))
+}
+
 // clone is a deep enough copy: no map or slice is shared with r.
 func (r *record) clone() *record {
 	c := *r
