@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,6 +23,8 @@ import (
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/sqlstore"
 )
+
+var sequenceLength = flag.Int("sequence.length", 10, "the most deeds of a sequence")
 
 // seqTable is a table and what must be in it.
 type seqTable struct {
@@ -109,7 +112,7 @@ func sequence(t *testing.T, rt *rapid.T, customer bool) {
 		}
 	}
 	slices.Sort(names)
-	for range rapid.IntRange(3, 16).Draw(rt, "length") {
+	for range rapid.IntRange(3, *sequenceLength).Draw(rt, "length") {
 		w.act(rapid.SampledFrom(names).Draw(rt, "deed"))
 		w.settle()
 	}
