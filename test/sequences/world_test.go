@@ -86,7 +86,7 @@ func newWorld(t *testing.T, random *rand.Rand, count map[string]*tally) *world {
 	w.must(w.arm(http.MethodPut, "", object{"location": harness.Location,
 		"identity":   object{"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": object{w.userID: object{}}},
 		"sku":        object{"name": "Standard_D13_v2", "tier": "Standard", "capacity": 2},
-		"properties": object{"enableStreamingIngest": true}}, &made))
+		"properties": object{"enableStreamingIngest": true, "enableDoubleEncryption": random.IntN(2) == 0}}, &made))
 	w.uri, w.system, w.user = made.Properties.URI, made.Identity.PrincipalID, user.Properties.PrincipalID
 	for _, vault := range []string{"kvseqa", "kvseqb", "kvseqo"} {
 		w.must(w.putVault(vault, nil))
