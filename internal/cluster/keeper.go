@@ -202,18 +202,18 @@ func (n *node) suspend(question uint64, about envelope.Wrapped, cause error) {
 		return
 	}
 	n.mu.Lock()
-	up, phase := n.current != nil, n.phase
+	s, phase := n.current, n.phase
 	n.mu.Unlock()
-	if !up && phase != Suspended {
+	if s == nil && phase != Suspended {
 		return // stopped meanwhile
 	}
 	n.patience.reset() // the state must not say that nobody answers
-	if !up {
+	if s == nil {
 		n.setPhase(Suspended, cause)
 		return
 	}
 	n.moveKey(envelope.KeyRefused, cause)
-	n.setPhase(Suspended, cause)
+	n.setPhaseWith(Suspended, cause, func() { s.refuse(suspended(cause)) })
 	n.end(suspended(cause), false)
 	if n.r.cfg.Forget != nil {
 		n.r.cfg.Forget(n.spec, "")

@@ -96,8 +96,13 @@ func suspended(cause error) error {
 }
 
 // setPhase changes the phase and tells. The caller holds turn.
-func (n *node) setPhase(p Phase, cause error) {
+func (n *node) setPhase(p Phase, cause error) { n.setPhaseWith(p, cause, func() {}) }
+
+// setPhaseWith is setPhase with a step that nobody who reads the phase sees
+// without it, nor it without the phase.
+func (n *node) setPhaseWith(p Phase, cause error, step func()) {
 	n.mu.Lock()
+	step()
 	from := n.phase
 	n.cause = cause
 	if from != p {

@@ -150,13 +150,19 @@ func (s *session) leave() {
 	s.inside.Done()
 }
 
+// refuse lets nobody in from here on and cuts off what is inside. The first
+// reason is the one that is heard.
+func (s *session) refuse(why error) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	s.shut = true
+	s.cancel(why)
+}
+
 // close ends the session: no answers, child killed, plaintext and keys gone.
 // It returns when nothing of the session runs any more.
 func (s *session) close(why error) {
-	s.gate.Lock()
-	s.shut = true
-	s.cancel(why)
-	s.gate.Unlock()
+	s.refuse(why)
 	s.engine.stop() // what waits for the child ends with it
 	s.inside.Wait()
 	s.cache.close()
