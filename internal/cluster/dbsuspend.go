@@ -87,6 +87,7 @@ func (s *session) suspendDatabase(id string, why error) bool {
 		t.extents, t.frozen, t.active = nil, nil, nil
 		t.mu.Unlock()
 	}
+	s.hot.expel(id)
 	s.cache.expel(id)
 	db.journal.close()
 	s.ring.LockDatabase(id)

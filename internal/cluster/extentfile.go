@@ -208,6 +208,7 @@ func (s *session) removeExtents(extents []catalog.Extent) {
 	}
 	defer s.cfg.removing()()
 	for _, e := range extents {
+		s.hot.remove(e.ID)
 		s.cache.remove(e.ID)
 		if err := os.Remove(s.extentPath(e.DatabaseID, e.ID)); err != nil {
 			s.log.Warn("file of a dropped extent cannot be removed", "extent", e.ID, "error", err)

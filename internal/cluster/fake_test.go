@@ -29,9 +29,9 @@ type fakeLauncher struct {
 	mu       sync.Mutex
 	children []*fakeChild
 	refuse   error // what Launch answers
-	// onCreate, onAppend, onExport and onQuery run at the start of the command; an error
+	// onCreate, onAppend, onExport, onLoad and onQuery run at the start of the command; an error
 	// is its answer.
-	onCreate, onAppend, onExport, onQuery func(c *fakeChild) error
+	onCreate, onAppend, onExport, onLoad, onQuery func(c *fakeChild) error
 }
 
 func (l *fakeLauncher) Launch(context.Context, engine.Config) (engine.Child, error) {
@@ -40,7 +40,7 @@ func (l *fakeLauncher) Launch(context.Context, engine.Config) (engine.Child, err
 	if l.refuse != nil {
 		return nil, l.refuse
 	}
-	c := &fakeChild{l: l, done: make(chan struct{}), buffers: make(map[string][]fakeRow), extents: make(map[string][]fakeRow)}
+	c := &fakeChild{l: l, done: make(chan struct{}), buffers: make(map[string][]fakeRow), extents: make(map[string][]fakeRow), loaded: make(map[string][]fakeRow)}
 	l.children = append(l.children, c)
 	return c, nil
 }
@@ -69,6 +69,7 @@ type fakeChild struct {
 	mu      sync.Mutex
 	buffers map[string][]fakeRow
 	extents map[string][]fakeRow
+	loaded  map[string][]fakeRow // hot tables, by their name in SQL
 	opened  int
 }
 
@@ -132,6 +133,37 @@ func (c *fakeChild) CreateBuffer(_ context.Context, name string, _ []engine.Colu
 	return c.gone()
 }
 
+func (c *fakeChild) Load(ctx context.Context, name string, _ []engine.Column, s engine.Statement, most int64) (engine.Loaded, error) {
+	if err := c.hook(c.l.onLoad); err != nil {
+		return engine.Loaded{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return engine.Loaded{}, err
+	}
+	rows, err := c.evaluate(s)
+	if err != nil {
+		return engine.Loaded{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loaded[engine.HotTable(name)] = append(c.loaded[engine.HotTable(name)], rows...)
+	done := engine.Loaded{Rows: int64(len(rows)), Bytes: fakeRowBytes * int64(len(rows))}
+	if done.Bytes > most {
+		return done, &engine.Fault{Kind: engine.OutOfMemory, Message: "too large"}
+	}
+	return done, c.gone()
+}
+
+// fakeRowBytes is what a row takes in a hot table.
+const fakeRowBytes = 10
+
+func (c *fakeChild) Unload(_ context.Context, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.loaded, engine.HotTable(name))
+	return c.gone()
+}
+
 func (c *fakeChild) DropBuffer(_ context.Context, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,7 +202,7 @@ func (c *fakeChild) Append(_ context.Context, name string, streams []byte) error
 	return c.gone()
 }
 
-var sources = regexp.MustCompile(`\{\{extent:([^}]*)\}\}|\bb_[0-9a-f_]+`)
+var sources = regexp.MustCompile(`\{\{extent:([^}]*)\}\}|\bb_[0-9a-f_]+|\bh_\d+\.main\.hot`)
 
 // evaluate unites the rows of everything the statement names.
 func (c *fakeChild) evaluate(s engine.Statement) ([]fakeRow, error) {
@@ -179,6 +211,9 @@ func (c *fakeChild) evaluate(s engine.Statement) ([]fakeRow, error) {
 	var out []fakeRow
 	for _, m := range sources.FindAllStringSubmatch(s.SQL, -1) {
 		from, ok := c.buffers[m[0]]
+		if strings.HasSuffix(m[0], ".hot") {
+			from, ok = c.loaded[m[0]]
+		}
 		if m[1] != "" {
 			from, ok = c.extents[m[1]]
 			ok = ok && slices.Contains(s.Extents, m[1])

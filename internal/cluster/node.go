@@ -325,6 +325,7 @@ func (r *Runtime) State(ctx context.Context, id string) (State, error) {
 	}
 	if n.current != nil {
 		s.Confinement = n.current.confinement()
+		s.Hot = n.current.hot.report()
 	}
 	return s, nil
 }

@@ -37,11 +37,12 @@ func (r *Runtime) Query(ctx context.Context, id string, q Query) (engine.Rows, e
 	}
 }
 
-// bound is a statement with what it holds: pinned extents and used buffers.
+// bound is a statement with what it holds: pinned extents, used buffers and hot tables.
 type bound struct {
 	s         *session
 	statement engine.Statement
 	views     []view
+	slices    []*slice
 	pinned    []*hot
 	failed    []uint64 // requests for plaintext of each that had failed before
 	once      sync.Once
@@ -55,6 +56,7 @@ func (b *bound) release() {
 		for _, v := range b.views {
 			v.release(b.s)
 		}
+		b.s.hot.release(b.slices)
 	})
 }
 
@@ -83,7 +85,9 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 			return err
 		}
 		b.views = append(b.views, v)
-		v.extents = prune(v.extents, ref.Prune)
+		hot, rest := b.s.hot.cover(child, t, v, prune(slices.Clone(v.extents), ref.Prune), firstRows(q.SQL))
+		b.slices = append(b.slices, hot...)
+		v.extents = rest
 		if err := openable(child, len(v.extents)); err != nil {
 			return err
 		}
@@ -92,7 +96,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		if err != nil {
 			return err
 		}
-		pairs = append(pairs, ref.Placeholder, source(v, hots))
+		pairs = append(pairs, ref.Placeholder, source(v, hot, hots))
 	}
 	named := make(map[string]bool, len(b.pinned))
 	for _, h := range b.pinned {
@@ -180,10 +184,19 @@ func mayHold(e catalog.Extent, r Range) bool {
 	return ok && have.Min <= r.Max && r.Min <= have.Max
 }
 
-// source is the FROM item that yields a table's columns: the extents, grouped
-// by which columns they hold, and the buffers.
-func source(v view, hots []*hot) string {
+// firstRows says that a statement asks for the first rows of an order. The
+// compiler writes no text of a user's into SQL.
+func firstRows(sql string) bool {
+	return strings.Contains(sql, " ORDER BY ") && strings.Contains(sql, " LIMIT ")
+}
+
+// source is the FROM item that yields a table's columns: hot tables, other
+// extents, grouped by which columns they hold, and buffers.
+func source(v view, tables []*slice, hots []*hot) string {
 	var parts []string
+	for _, x := range tables {
+		parts = append(parts, selectFrom(v.columns, x.has, engine.HotTable(x.name)))
+	}
 	type group struct {
 		columns []int
 		files   []string

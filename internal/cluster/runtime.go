@@ -50,6 +50,8 @@ type Config struct {
 	// CacheBytes is the most plaintext of extents a cluster keeps in memory
 	// beyond what running queries hold; 0 means 1 GiB.
 	CacheBytes int64
+	// Hot says what is kept in tables of the engine's memory; 0 bytes mean nothing.
+	Hot HotPolicy
 	// Seal says when buffered rows become an extent.
 	Seal SealPolicy
 	// Merge says when small extents become one.
@@ -99,6 +101,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Seal.Bytes, 64<<20)
 	setDefault(&c.Seal.Age, 5*time.Minute)
 	setDefault(&c.Merge.Rows, 1_000_000)
+	c.Hot = c.Hot.withDefaults()
+	c.EngineConfig.HotBytes = c.Hot.Bytes
 	setDefault(&c.MaintainInterval, time.Minute)
 	if c.Merge.Extents <= 0 {
 		c.Merge.Extents = 8

@@ -116,6 +116,17 @@ func newWorld(t testing.TB) *world {
 // newWorldOf is newWorld with or without double encryption.
 func newWorldOf(t testing.TB, double bool) *world {
 	t.Helper()
+	return makeWorld(t, double, func(*Config) {})
+}
+
+// newWorldWith is newWorld of another configuration.
+func newWorldWith(t testing.TB, change func(*Config)) *world {
+	t.Helper()
+	return makeWorld(t, false, change)
+}
+
+func makeWorld(t testing.TB, double bool, change func(*Config)) *world {
+	t.Helper()
 	ctx := context.Background()
 	s := memstore.New()
 	platform, err := envelope.NewPlatform(ctx, s)
@@ -128,6 +139,7 @@ func newWorldOf(t testing.TB, double bool) *world {
 		Wrappers:      envelope.Wrappers{Platform: platform, Customer: w.vault},
 		ProbeInterval: time.Hour,
 	}
+	change(&w.cfg)
 	w.open()
 	err = s.Update(ctx, func(tx store.Tx) error {
 		return w.r.Create(ctx, tx, Spec{ID: testCluster, Name: "demo", Location: "westeurope", URI: "https://demo.westeurope.kusto.windows.net", DoubleEncryption: double})

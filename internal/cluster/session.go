@@ -56,6 +56,7 @@ type session struct {
 	busy        atomic.Int64 // requests that are inside, or whose rows are on their way
 	engine      *supervisor
 	cache       *cache
+	hot         *hotTier // nil when there is none
 }
 
 // database is one database of a running cluster.
@@ -78,6 +79,7 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.cache = newCache(s, n.r.cfg.CacheBytes)
+	s.hot = newHotTier(s, n.r.cfg.Hot)
 	s.engine = newSupervisor(s)
 	made := s // a return of nil must not hide what has to be closed
 	defer func() {
@@ -105,6 +107,9 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 	s.inside.Go(s.sealByAge)
 	s.inside.Go(s.maintain)
 	s.inside.Go(s.reencrypt)
+	if s.hot != nil {
+		s.inside.Go(s.hot.run)
+	}
 	return s, nil
 }
 

@@ -54,6 +54,7 @@ func (v *supervisor) bringUp(ctx context.Context) (engine.Child, error) {
 		return nil, fmt.Errorf("%w: %w", ErrEngine, err)
 	}
 	v.s.cache.fit(child)
+	v.s.hot.reset(child)
 	if err := v.s.replay(ctx, child); err != nil {
 		child.Close()
 		return nil, fmt.Errorf("replay log: %w", err)

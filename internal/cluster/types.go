@@ -51,6 +51,8 @@ type State struct {
 	// Confinement says which walls stand around the engine child; zero when
 	// there is none.
 	Confinement engine.Confinement
+	// Hot is what the hot tier holds; zero when there is none.
+	Hot HotState
 }
 
 // DatabaseState says how it stands with the key of one database.

@@ -60,6 +60,9 @@ type Config struct {
 	ClockTokens bool
 	// EngineMemory is the memory limit of one cluster's engine in bytes; 0 leaves the engine's default.
 	EngineMemory int64
+	// HotTierBytes is the most that compressed in-memory tables of one cluster may
+	// take, besides EngineMemory; default 512 MiB, 0 turns them off.
+	HotTierBytes int64
 	// RequestLimits are what ARM enforces per clock hour, principal and
 	// subscription; 0 is not enforced.
 	RequestLimits RequestLimits
@@ -83,6 +86,7 @@ func Default() (Config, error) {
 		CMKRules:         RulesCurrent,
 		Clock:            RealClock,
 		KeyProbeInterval: 20 * time.Second,
+		HotTierBytes:     512 << 20,
 	}, nil
 }
 
@@ -174,6 +178,9 @@ func (c Config) Validate() error {
 	}
 	if c.KeyProbeInterval < 100*time.Millisecond {
 		return fmt.Errorf("--key-probe-interval %s is under 100ms", c.KeyProbeInterval)
+	}
+	if c.HotTierBytes < 0 {
+		return fmt.Errorf("--hot-tier-bytes %d is less than nothing", c.HotTierBytes)
 	}
 	for _, ns := range c.InertProviders {
 		if !regexp.MustCompile(`^[A-Za-z0-9]+(\.[A-Za-z0-9]+)+$`).MatchString(ns) {

@@ -18,6 +18,9 @@ type Config struct {
 	MemoryLimit int64
 	// Threads is the number of DuckDB's threads; 0 means one for each processor.
 	Threads int
+	// HotBytes is how much the tables of [Child].Load may take; it comes on top
+	// of MemoryLimit. 0 means that there are none.
+	HotBytes int64
 	// MaxFile is the largest file in bytes the child may write into a memfd; 0 means 8 GiB.
 	MaxFile int64
 	// MaxOpen is the number of descriptors the child may hold, as far as the
@@ -81,6 +84,15 @@ type Child interface {
 	// DropBuffer removes a buffer; running statements still see it.
 	DropBuffer(ctx context.Context, name string) error
 
+	// Load adds a statement's rows to a compressed in-memory table, which is made
+	// when it is not there; SQL names it by [HotTable]. The rows go in piece by
+	// piece, and while queries run it holds back. Only one Load runs at a time.
+	// When the table grows by more than most bytes the refusal is [OutOfMemory].
+	// After an error the table holds some of the rows and is to be unloaded.
+	Load(ctx context.Context, name string, columns []Column, s Statement, most int64) (Loaded, error)
+	// Unload drops such a table, if it is there; running statements still see it.
+	Unload(ctx context.Context, name string) error
+
 	// Query starts a statement. When ctx ends the statement is interrupted.
 	Query(ctx context.Context, s Statement) (Rows, error)
 	// Export writes a statement's result as Parquet into out, an empty memfd,
@@ -99,6 +111,14 @@ type Child interface {
 	// Close kills the process and waits for its end.
 	Close() error
 }
+
+// Loaded is what one Load added. Bytes are the engine's figure for all tables
+// before and after: what came into a buffer meanwhile counts too.
+type Loaded struct{ Rows, Bytes int64 }
+
+// HotTable is how SQL names a table that was loaded. Each is a database of its
+// own: what goes wrong with one is no matter of the others.
+func HotTable(name string) string { return name + ".main.hot" }
 
 // Info is what a child reports at its start.
 type Info struct {

@@ -236,6 +236,18 @@ func (c *client) DropBuffer(ctx context.Context, name string) error {
 	return err
 }
 
+func (c *client) Load(ctx context.Context, name string, columns []Column, s Statement, most int64) (Loaded, error) {
+	req := s.request(OpLoad)
+	req.Name, req.Columns, req.Most = name, columns, most
+	reply, err := c.call(ctx, req)
+	return Loaded{Rows: reply.Rows, Bytes: reply.Bytes}, err
+}
+
+func (c *client) Unload(ctx context.Context, name string) error {
+	_, err := c.call(ctx, Request{Op: OpUnload, Name: name})
+	return err
+}
+
 func (c *client) Append(ctx context.Context, name string, streams []byte) error {
 	f, err := NewMemfd("batch")
 	if err != nil {

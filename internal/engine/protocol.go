@@ -19,6 +19,8 @@ const (
 	OpCreate Op = "create" // Name = buffer, Columns
 	OpAppend Op = "append" // Name = buffer, one file: an Arrow IPC stream
 	OpDrop   Op = "drop"   // Name = buffer
+	OpLoad   Op = "load"   // Name = hot table, Columns, Statement, Most = bytes
+	OpUnload Op = "unload" // Name = hot table
 	OpQuery  Op = "query"  // Statement, one file: the socket for the Arrow IPC stream
 	OpExport Op = "export" // Statement, one file: the memfd to write
 	OpImport Op = "import" // Import, two files: read, write
@@ -31,6 +33,7 @@ type Request struct {
 	Op      Op
 	Name    string      `json:",omitempty"`
 	Target  uint64      `json:",omitempty"`
+	Most    int64       `json:",omitempty"`
 	Config  *Config     `json:",omitempty"`
 	Columns []Column    `json:",omitempty"`
 	Import  *Import     `json:",omitempty"`
@@ -53,6 +56,7 @@ type Reply struct {
 	ID    uint64
 	Fault *Fault `json:",omitempty"`
 	Rows  int64  `json:",omitempty"`
+	Bytes int64  `json:",omitempty"`
 	Info  *Info  `json:",omitempty"`
 }
 

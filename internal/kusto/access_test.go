@@ -124,6 +124,22 @@ func TestWhatIsNotReadableIsNotThere(t *testing.T) {
 	}
 }
 
+// What the hot tier holds is for administrators.
+func TestShowClusterTellsOfTheHotTier(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rt.hot = cluster.HotState{Budget: 100, Bytes: 7, Tables: 1}
+	_, rows := w.table(w.command(".show cluster"))
+	if text := rows[0][8].(string); !strings.Contains(text, `"HotTier":{"Budget":100,"Bytes":7,"Tables":1,`) {
+		t.Error(text)
+	}
+	w.principal("monitor", catalog.ScopeDatabase, "db", "Monitor")
+	_, rows = w.table(w.command(".show cluster", "Authorization", "Bearer monitor"))
+	if text := rows[0][8].(string); text != "{}" {
+		t.Error(text)
+	}
+}
+
 func TestPrincipalsAndRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

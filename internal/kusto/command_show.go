@@ -2,6 +2,7 @@ package kusto
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"runtime"
 	"slices"
@@ -57,7 +58,7 @@ func (h *Handler) show(ctx context.Context, c *call, req request, cmd command.Sh
 	case command.Version:
 		return h.showVersion(c), nil
 	case command.Cluster:
-		return h.showCluster(c), nil
+		return h.showCluster(ctx, c)
 	case command.ClusterPrincipals:
 		if err := c.access.require(needShow, ""); err != nil {
 			return tableResult{}, err
@@ -120,12 +121,29 @@ func (h *Handler) showVersion(c *call) tableResult {
 }
 
 // showCluster is the one node that there is; its memory is not the caller's business.
-func (h *Handler) showCluster(c *call) tableResult {
+func (h *Handler) showCluster(ctx context.Context, c *call) (tableResult, error) {
+	admin := c.access.may(needAdmin, "")
+	about := struct {
+		HotTier *cluster.HotState `json:",omitempty"`
+	}{}
+	if admin { // it says how much there is of every database
+		state, err := h.runtime.State(ctx, c.cluster.ID)
+		if err != nil {
+			return tableResult{}, err
+		}
+		if state.Hot.Budget > 0 {
+			about.HotTier = &state.Hot
+		}
+	}
+	environment, err := json.Marshal(about)
+	if err != nil {
+		return tableResult{}, err
+	}
 	return tableResult{
 		columns: join(cols(types.String, "NodeId", "Address", "Name"), cols(types.DateTime, "StartTime"), cols(types.Bool, "IsAdmin"),
 			cols(types.Long, "MachineTotalMemory", "MachineAvailableMemory"), cols(types.Int, "ProcessorCount"), cols(types.String, "EnvironmentDescription")),
-		rows: [][]any{{"Kustos", c.cluster.URI, c.cluster.Name, wire.Time(h.started), c.access.may(needAdmin, ""), nil, nil, runtime.NumCPU(), "{}"}},
-	}
+		rows: [][]any{{"Kustos", c.cluster.URI, c.cluster.Name, wire.Time(h.started), admin, nil, nil, runtime.NumCPU(), string(environment)}},
+	}, nil
 }
 
 // principalRoles is what the caller was granted.

@@ -41,6 +41,7 @@ type fakeRuntime struct {
 	policies  map[string]json.RawMessage // by database/table/kind
 	grants    []catalog.Grant
 	suspended *cluster.SuspendedError
+	hot       cluster.HotState
 	closed    *cluster.SuspendedError // one database
 
 	query  func(ctx context.Context, q cluster.Query) (engine.Rows, error)
@@ -59,7 +60,7 @@ func (f *fakeRuntime) Spec(context.Context, string) (cluster.Spec, error) {
 	return cluster.Spec{ID: clusterID, Name: "demo", Location: "westeurope", URI: "https://" + host}, nil
 }
 func (f *fakeRuntime) State(context.Context, string) (cluster.State, error) {
-	return cluster.State{Phase: cluster.Running}, nil
+	return cluster.State{Phase: cluster.Running, Hot: f.hot}, nil
 }
 func (f *fakeRuntime) DatabaseState(_ context.Context, _, name string) (cluster.DatabaseState, error) {
 	if f.closed == nil || f.closed.Database != name {

@@ -170,8 +170,8 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	}
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
 		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
-		EngineConfig:  engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
-		ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState, OnDatabaseKey: p.databaseKeyState, OnReencryption: p.reencryption, Forget: p.forget,
+		EngineConfig: engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
+		Hot:          cluster.HotPolicy{Bytes: cfg.HotTierBytes}, ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState, OnDatabaseKey: p.databaseKeyState, OnReencryption: p.reencryption, Forget: p.forget,
 	})
 	if err != nil {
 		return nil, err

@@ -21,12 +21,16 @@ type database struct {
 	mu      sync.Mutex
 	idle    []duck.Connection
 	buffers map[string]map[string]bool // buffer → its columns
+
+	loading sync.Mutex      // one change of hot tables at a time
+	hot     bool            // there may be hot tables
+	loaded  map[string]bool // hot tables
 }
 
 // open starts DuckDB and locks its settings. The order matters: a setting that
 // takes freedom away must come after those that need it.
 func open(cfg engine.Config) (*database, error) {
-	d := &database{buffers: make(map[string]map[string]bool)}
+	d := &database{buffers: make(map[string]map[string]bool), hot: cfg.HotBytes > 0, loaded: make(map[string]bool)}
 	if duck.Open("", &d.db) == duck.StateError {
 		return nil, fmt.Errorf("open duckdb")
 	}
@@ -36,7 +40,7 @@ func open(cfg engine.Config) (*database, error) {
 	}
 	settings := []string{
 		"SET temp_directory=''",
-		fmt.Sprintf("SET memory_limit='%dB'", cfg.MemoryLimit),
+		fmt.Sprintf("SET memory_limit='%dB'", memoryLimit(cfg)),
 		fmt.Sprintf("SET threads=%d", threads),
 		"SET enable_external_file_cache=false",
 		"SET autoinstall_known_extensions=false",

@@ -27,7 +27,11 @@ import (
 )
 
 // memory runs compiled queries in an in-memory DuckDB with the prelude installed.
-type memory struct{ db *sql.DB }
+// Rows lie in plain tables, in a hot table, or half in each.
+type memory struct {
+	db    *sql.DB
+	where string // "", "hot" or "half"
+}
 
 func newMemory(t *testing.T) memory {
 	t.Helper()
@@ -41,7 +45,7 @@ func newMemory(t *testing.T) memory {
 			t.Fatalf("%v\n%s", err, s)
 		}
 	}
-	return memory{db}
+	return memory{db: db}
 }
 
 var storage = map[types.Type]string{
@@ -74,11 +78,45 @@ func (m memory) load(t *testing.T, tables []kqltest.Table) {
 	}
 }
 
+// heat moves rows into a table compressed as the hot tier's are.
+func (m memory) heat(t *testing.T, tables []kqltest.Table, where string) memory {
+	t.Helper()
+	do := func(s string) {
+		if _, err := m.db.Exec(s); err != nil {
+			t.Fatalf("%v\n%s", err, s)
+		}
+	}
+	do("SET threads=1") // parts of a union come in the order of the text
+	do("ATTACH ':memory:' AS h_1 (COMPRESS)")
+	for _, tab := range tables {
+		rows := len(tab.Rows)
+		if where == "half" {
+			rows /= 2
+		}
+		do(fmt.Sprintf("CREATE TABLE h_1.main.t_%s AS SELECT * FROM t_%s ORDER BY rowid LIMIT %d", tab.Name, tab.Name, rows))
+		do("CHECKPOINT h_1")
+		do(fmt.Sprintf("CREATE OR REPLACE TABLE t_%s AS SELECT * FROM t_%s ORDER BY rowid OFFSET %d", tab.Name, tab.Name, rows))
+	}
+	m.where = where
+	return m
+}
+
+// source is what stands for a table in a statement.
+func (m memory) source(name string) string {
+	switch m.where {
+	case "hot":
+		return "(SELECT * FROM h_1.main.t_" + name + ")"
+	case "half":
+		return "(SELECT * FROM h_1.main.t_" + name + " UNION ALL SELECT * FROM t_" + name + ")"
+	}
+	return "(SELECT * FROM t_" + name + ")"
+}
+
 // Query implements kqltest.Engine.
 func (m memory) Query(ctx context.Context, r kql.Result, _ []kqltest.Table) ([][]any, error) {
 	text := r.SQL
 	for _, u := range r.Tables {
-		text = strings.ReplaceAll(text, u.Placeholder, "(SELECT * FROM t_"+u.Ref+")")
+		text = strings.ReplaceAll(text, u.Placeholder, m.source(u.Ref))
 	}
 	res, err := m.db.QueryContext(ctx, text, r.Params...)
 	if err != nil {
@@ -125,7 +163,7 @@ func stored(v any) (any, error) {
 	return nil, fmt.Errorf("a value of Go type %T", v)
 }
 
-// TestKQLCases runs the case files of the query language.
+// TestKQLCases runs the case files of the query language, with the rows in plain tables, in hot ones, and in both.
 func TestKQLCases(t *testing.T) {
 	files, err := filepath.Glob("../../kql/kqltest/testdata/*.kqlt")
 	if err != nil || len(files) == 0 {
@@ -146,6 +184,14 @@ func TestKQLCases(t *testing.T) {
 			m.load(t, f.Tables)
 			kqltest.Run(t, f, m)
 		})
+		for _, where := range []string{"hot", "half"} {
+			t.Run(strings.TrimSuffix(filepath.Base(name), ".kqlt")+" "+where, func(t *testing.T) {
+				t.Parallel()
+				m := newMemory(t)
+				m.load(t, f.Tables)
+				kqltest.Run(t, f, m.heat(t, f.Tables, where))
+			})
+		}
 	}
 }
 

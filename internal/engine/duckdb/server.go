@@ -23,6 +23,8 @@ type server struct {
 	db      *database
 	extents extents
 
+	queries traffic
+
 	mu      sync.Mutex
 	running map[uint64]context.CancelFunc
 	end     chan error
@@ -74,12 +76,12 @@ func (s *server) cancel(id uint64) {
 }
 
 func (s *server) answer(ctx context.Context, req *engine.Request, files []*os.File) {
-	rows, err := s.do(ctx, req, files)
+	reply := &engine.Reply{ID: req.ID}
+	err := s.do(ctx, req, files, reply)
 	s.mu.Lock()
 	s.running[req.ID]()
 	delete(s.running, req.ID)
 	s.mu.Unlock()
-	reply := &engine.Reply{ID: req.ID, Rows: rows}
 	if err != nil {
 		reply.Fault = refusal(err)
 	}
@@ -103,8 +105,9 @@ func refusal(err error) *engine.Fault {
 	return &engine.Fault{Kind: engine.Internal, Message: "error inside the engine child"}
 }
 
-// do carries one command out. It owns the files; an extent keeps its own.
-func (s *server) do(ctx context.Context, req *engine.Request, files []*os.File) (rows int64, err error) {
+// do carries one command out and fills the reply in. It owns the files; an
+// extent keeps its own.
+func (s *server) do(ctx context.Context, req *engine.Request, files []*os.File, reply *engine.Reply) (err error) {
 	want := map[engine.Op]int{
 		engine.OpOpen: 1, engine.OpAppend: 1, engine.OpQuery: 1, engine.OpExport: 1, engine.OpImport: 2,
 	}[req.Op]
@@ -117,40 +120,61 @@ func (s *server) do(ctx context.Context, req *engine.Request, files []*os.File) 
 		}
 	}()
 	if len(files) != want {
-		return 0, badCommand("%s needs %d files, %d came", req.Op, want, len(files))
+		return badCommand("%s needs %d files, %d came", req.Op, want, len(files))
 	}
 	switch req.Op {
 	case engine.OpPing:
-		return 0, nil
+		return nil
 	case engine.OpOpen:
 		if err = s.extents.add(req.Name, files, req.Sparse); err == nil {
 			files = files[1:]
 		}
-		return 0, err
+		return err
 	case engine.OpClose:
-		return 0, s.extents.remove(req.Name)
+		return s.extents.remove(req.Name)
 	case engine.OpCreate:
-		return 0, s.db.createBuffer(req.Name, req.Columns)
+		return s.db.createBuffer(req.Name, req.Columns)
 	case engine.OpDrop:
-		return 0, s.db.dropBuffer(req.Name)
+		return s.db.dropBuffer(req.Name)
 	case engine.OpAppend:
-		return s.db.appendBatches(req.Name, files[0])
+		reply.Rows, err = s.db.appendBatches(req.Name, files[0])
+		return err
+	case engine.OpLoad:
+		return s.load(ctx, req, reply)
+	case engine.OpUnload:
+		return s.db.unload(req.Name)
 	case engine.OpQuery:
-		return s.query(ctx, req, files[0])
+		s.queries.begin()
+		defer s.queries.end()
+		reply.Rows, err = s.query(ctx, req, files[0])
+		return err
 	case engine.OpExport:
 		sql, release, err := s.extents.use(req.SQL, req.Extents)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		defer release()
-		return s.db.export(ctx, sql, req.Params, files[0])
+		reply.Rows, err = s.db.export(ctx, sql, req.Params, files[0])
+		return err
 	case engine.OpImport:
 		if req.Import == nil {
-			return 0, badCommand("import without columns")
+			return badCommand("import without columns")
 		}
-		return s.db.importParquet(ctx, files[0], *req.Import, files[1])
+		reply.Rows, err = s.db.importParquet(ctx, files[0], *req.Import, files[1])
+		return err
 	}
-	return 0, badCommand("unknown command %q", req.Op)
+	return badCommand("unknown command %q", req.Op)
+}
+
+func (s *server) load(ctx context.Context, req *engine.Request, reply *engine.Reply) error {
+	sql, release, err := s.extents.use(req.SQL, req.Extents)
+	if err != nil {
+		return err
+	}
+	defer release()
+	done, err := s.db.load(ctx, hotTable{req.Name, req.Columns, req.Most}, sql, req.Params, s.queries.yield)
+	reply.Rows, reply.Bytes = done.Rows, done.Bytes
+	return err
 }
 
 func (s *server) query(ctx context.Context, req *engine.Request, received *os.File) (int64, error) {
