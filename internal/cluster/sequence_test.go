@@ -147,7 +147,8 @@ func newSeqWorld(t *testing.T, rt *rapid.T) *seqWorld {
 	w.must(os.Mkdir(w.dir, 0o700))
 	w.boot()
 	w.must(w.store.Update(ctx, func(tx store.Tx) error {
-		return w.r.Create(ctx, tx, Spec{ID: testCluster, Name: "demo", Location: "westeurope", URI: "https://demo.westeurope.kusto.windows.net"})
+		return w.r.Create(ctx, tx, Spec{ID: testCluster, Name: "demo", Location: "westeurope", URI: "https://demo.westeurope.kusto.windows.net",
+			DoubleEncryption: rapid.Bool().Draw(rt, "double encryption")})
 	}))
 	w.must(w.r.Start(ctx, testCluster))
 	for _, name := range []string{"db", "own"} {
