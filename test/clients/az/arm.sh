@@ -5,6 +5,8 @@ suffix=$(printf '%04x%04x' $RANDOM $RANDOM); group=az-arm-$suffix; other=az-sub-
 signin
 same "the accounts" "$(az account list --query '[].id' -o tsv)" "$AZURE_SUBSCRIPTION_ID"
 
+same "a token" "$(az account get-access-token --query '[tokenType, subscription]' -o tsv | paste -sd' ')" "Bearer $AZURE_SUBSCRIPTION_ID"
+
 # Groups.
 az group create -n $group -l $location --tags team=a -o none
 same "exists" "$(az group exists -n $group) $(az group exists -n $group-not)" "true false"
@@ -57,6 +59,19 @@ az provider register -n Microsoft.KeyVault -o none
 same "the provider" "$(az provider show -n Microsoft.KeyVault --query registrationState -o tsv)" Registered
 say "resources, locks, providers"
 
+# A whole object, an action of it, and another group for it.
+az resource create -g $group -n c$suffix --resource-type Microsoft.Kusto/clusters --api-version 2023-08-15 --is-full-object -o none \
+  -p "{\"location\": \"$location\", \"sku\": {\"name\": \"Standard_D13_v2\", \"tier\": \"Standard\", \"capacity\": 2}, \"tags\": {\"whole\": \"yes\"}}"
+id=$(az resource show -g $group -n c$suffix --resource-type Microsoft.Kusto/clusters --query id -o tsv)
+same "the cluster" "$(az resource show --ids "$id" --query '[tags.whole, properties.state]' -o tsv | paste -sd' ')" "yes Running"
+az resource invoke-action --ids "$id" --action stop -o none
+same "the stopped cluster" "$(az resource show --ids "$id" --query properties.state -o tsv)" Stopped
+az resource move --destination-group $other --ids "$id" -o none
+same "the moved cluster" "$(az resource list -g $other --query '[].name' -o tsv)" c$suffix
+refused "ResourceNotFound\|was not found" az resource show --ids "$id"
+az resource delete -g $other -n c$suffix --resource-type Microsoft.Kusto/clusters -o none
+say "a cluster by az resource: created, stopped, moved, deleted"
+
 # Identities and role assignments.
 principal=$(az identity create -g $group -n mine -l $location --query principalId -o tsv)
 same "identity list" "$(az identity list -g $group --query 'sort([].name)' -o tsv | paste -sd' ')" "mine who"
@@ -89,6 +104,7 @@ az login --service-principal -u "$(field appId)" -p "$(field password)" --tenant
 same "what the reader reads" "$(az group show -n $group --query name -o tsv)" $group
 refused AuthorizationFailed az tag update --resource-id "$scope" --operation merge --tags x=y
 export AZURE_CONFIG_DIR=$mine
+same "the service principal" "$(az ad sp show --id "$(field appId)" --query '[appId, displayName]' -o tsv | paste -sd' ')" "$(field appId) sp-$suffix"
 az ad sp delete --id "$(field appId)" -o none
 say "ad sp create-for-rbac, and a login with it"
 
