@@ -314,6 +314,20 @@ func TestServerTimeout(t *testing.T) {
 	}
 }
 
+// Rows that come when the time is over are not the beginning of an answer.
+func TestRowsThatAreLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	soon := w.rt.query
+	w.rt.query = func(ctx context.Context, q cluster.Query) (engine.Rows, error) {
+		<-ctx.Done()
+		return soon(ctx, q)
+	}
+	for _, path := range []string{"/v1/rest/query", "/v2/rest/query"} {
+		w.refused(w.post(path, "T", `{"Options":{"servertimeout":"00:00:00.0000001"}}`), 504, "Timeout", "")
+	}
+}
+
 // Everything that needs the key is refused while it is away; what does not, answers.
 func TestSuspended(t *testing.T) {
 	t.Parallel()

@@ -167,10 +167,13 @@ func (h *Handler) openRows(ctx context.Context, c *call, t resultTable) (rows en
 		return nil, false, err
 	}
 	if more = rows.Next(); !more {
-		if err := rows.Err(); err != nil {
-			_ = rows.Close()
-			return nil, false, err
-		}
+		err = rows.Err()
+	} else if end, ok := ctx.Deadline(); ok && time.Until(end) <= 0 {
+		err = context.DeadlineExceeded // the rows were faster than the news that they are late
+	}
+	if err != nil {
+		_ = rows.Close()
+		return nil, false, err
 	}
 	return rows, more, nil
 }

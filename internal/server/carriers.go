@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 )
 
 const (
@@ -97,32 +100,37 @@ func clusterHost(host string) string {
 // end ends the connections that carried rows of the cluster at host: those that
 // are idle at once, others with their next answer. With all, the ones that are
 // still open after rowsLimit are cut; without, the requests on them go on. The
-// channel is closed when none is left.
-func (c *carriers) end(host string, all bool) <-chan struct{} {
+// channel is closed when none is open any more; who served them may hold them a
+// little longer, and held tells, after a collection, whether anybody does.
+func (c *carriers) end(host string, all bool) (ended <-chan struct{}, held func() bool) {
 	host = clusterHost(host)
 	var mine []net.Conn
 	var gone []<-chan struct{}
+	var weakly []weak.Pointer[tls.Conn]
 	c.mu.Lock()
 	for conn, known := range c.open {
 		if known.host == host {
 			known.ending = true
 			mine, gone = append(mine, conn), append(gone, known.gone)
+			if secure, ok := conn.(*tls.Conn); ok {
+				weakly = append(weakly, weak.Make(secure))
+			}
 		}
 	}
 	c.mu.Unlock()
 	c.closeIdle(mine)
-	ended := make(chan struct{})
+	over := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(over)
 		tick := time.NewTicker(settleTime)
 		defer tick.Stop()
 		limit := time.NewTimer(rowsLimit)
 		defer limit.Stop()
 		for _, g := range gone {
-			for over := false; !over; {
+			for open := true; open; {
 				select {
 				case <-g:
-					over = true
+					open = false
 				case <-tick.C:
 					c.closeIdle(mine)
 				case <-limit.C:
@@ -135,7 +143,9 @@ func (c *carriers) end(host string, all bool) <-chan struct{} {
 			}
 		}
 	}()
-	return ended
+	return over, func() bool {
+		return slices.ContainsFunc(weakly, func(w weak.Pointer[tls.Conn]) bool { return w.Value() != nil })
+	}
 }
 
 // closeIdle closes those that have been idle for a while.

@@ -49,7 +49,7 @@ func TestCarriersEndWithTheirCluster(t *testing.T) {
 		busy := carried(c, "c1.westeurope.kusto.windows.net", http.StateActive, 0)
 		stuck := carried(c, "c1.westeurope.kusto.windows.net", http.StateActive, time.Second)
 		quick := carried(c, "c1.westeurope.kusto.windows.net", http.StateIdle, 0)
-		ended := c.end("c1.westeurope.kusto.windows.net", true)
+		ended, _ := c.end("c1.westeurope.kusto.windows.net", true)
 		synctest.Wait()
 		if !idle.closed.Load() || !ingest.closed.Load() {
 			t.Error("an idle connection is not closed at once")
@@ -92,7 +92,7 @@ func TestCarriersOfADatabaseAreNotCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCarriers()
 		busy := carried(c, "c1.westeurope.kusto.windows.net", http.StateActive, 0)
-		ended := c.end("c1.westeurope.kusto.windows.net", false)
+		ended, _ := c.end("c1.westeurope.kusto.windows.net", false)
 		time.Sleep(10 * rowsLimit)
 		synctest.Wait()
 		if busy.closed.Load() {
@@ -133,7 +133,7 @@ func TestAnswerTellsThatTheConnectionEnds(t *testing.T) {
 	if ask().Close {
 		t.Error("a connection ends for no reason")
 	}
-	ended := c.end("127.0.0.1", false)
+	ended, _ := c.end("127.0.0.1", false)
 	if !ask().Close {
 		t.Error("the client is not told that the connection ends")
 	}
