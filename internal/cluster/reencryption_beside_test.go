@@ -1,0 +1,196 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/durable"
+	"github.com/kustos-io/kustos/internal/store"
+)
+
+// What goes away under the re-encryption is done with.
+func TestReencryptionOfWhatGoesAway(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, act := range map[string]func(w *world) []string{
+		"merge":    func(w *world) []string { w.must(w.r.Maintain(ctx, testCluster)); return nil },
+		"table":    func(w *world) []string { w.must(w.r.DropTable(ctx, testCluster, "db", "T")); return []string{} },
+		"database": func(w *world) []string { w.must(w.r.DeleteDatabase(ctx, testCluster, "db")); return []string{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, disk := newDiskWorld(t)
+			want := w.extents(0, 8)
+			reached, release := disk.held(t)
+			w.reencrypt("")
+			<-reached
+			gone := act(w) != nil
+			release()
+			job := w.awaitJob(ReencryptionDone)
+			if p := job.Databases[0]; p.Extents != p.ExtentsDone || p.Bytes != p.BytesDone {
+				t.Errorf("%+v", p)
+			}
+			if gone {
+				if files := w.files(".kxt"); len(files) != 0 {
+					t.Errorf("files %v", files)
+				}
+			} else {
+				w.wantVersions("db", 2)
+				w.want("T", want...)
+			}
+			w.r.crash()
+			w.reopen()
+			if !gone {
+				w.want("T", want...)
+			}
+		})
+	}
+}
+
+// Trouble with the disk is tried again, and said.
+func TestReencryptionTriesAgain(t *testing.T) {
+	t.Parallel()
+	w, disk := newDiskWorld(t)
+	want := w.extents(0, 2)
+	var once sync.Once
+	disk.set(func(path string) (err error) {
+		once.Do(func() { err = errors.New("torn") })
+		return err
+	})
+	job := w.reencrypt("")
+	ctx := context.Background()
+	var seen bool
+	_, err := w.r.AwaitReencryption(ctx, testCluster, job.ID, func(now Reencryption) error {
+		seen = seen || strings.Contains(now.Why, "tried again: ") && strings.Contains(now.Why, "torn")
+		return nil
+	})
+	w.must(err)
+	if !seen {
+		t.Error("nobody heard of the trouble")
+	}
+	w.wantVersions("db", 2)
+	w.want("T", want...)
+	if _, err := w.r.AwaitReencryption(ctx, testCluster, "other", func(Reencryption) error { return nil }); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("waiting for another: %v", err)
+	}
+	w.must(w.r.Delete(ctx, testCluster))
+	w.must(w.store.View(ctx, func(tx store.Tx) error {
+		if _, err := loadReencryption(tx, testCluster); !errors.Is(err, catalog.ErrNotFound) {
+			t.Errorf("the record outlives its cluster: %v", err)
+		}
+		return nil
+	}))
+}
+
+// Ingestion, queries and merges go on meanwhile.
+func TestReencryptionUnderLoad(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.extents(0, 10)
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	next := 10
+	work.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := w.ingest("T", int64(next)); err != nil {
+				t.Error(err)
+			}
+			next++
+			w.seal("T")
+			if got, err := w.rows("T"); err != nil || len(got) != next {
+				t.Errorf("%d rows of %d, %v", len(got), next, err)
+			}
+		}
+	})
+	work.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := w.r.Maintain(ctx, testCluster); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 5 {
+		w.reencrypt("")
+		w.awaitJob(ReencryptionDone)
+	}
+	close(stop)
+	work.Wait()
+	w.wantVersions("db", 6)
+	w.r.crash()
+	w.reopen()
+	if got, err := w.rows("T"); err != nil || len(slices.Compact(got)) != next {
+		t.Errorf("%d rows of %d, %v", len(got), next, err)
+	}
+}
+
+// It rests three times as long as it has worked, and not for ever, while there
+// are requests; without any it does not rest.
+func TestReencryptionGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &session{}
+		rested := func(took time.Duration) time.Duration {
+			began := time.Now()
+			if err := s.giveWay(t.Context(), took); err != nil {
+				t.Error(err)
+			}
+			return time.Since(began)
+		}
+		if got := rested(time.Second); got != 0 {
+			t.Errorf("rested %s for nobody", got)
+		}
+		s.busy.Add(1)
+		for took, want := range map[time.Duration]time.Duration{2 * time.Millisecond: 6 * time.Millisecond, time.Hour: 100 * time.Millisecond} {
+			if got := rested(took); got != want {
+				t.Errorf("rested %s after %s", got, took)
+			}
+		}
+		why := errors.New("why")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		if err := s.giveWay(ctx, time.Hour); !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// While a backup takes its snapshot no new version is made: it would hold files
+// whose version its state does not know.
+func TestReencryptionWaitsForABackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	want := w.extents(0, 2)
+	release, err := durable.Exclusive(filepath.Join(w.dir, durable.RemovalLock))
+	w.must(err)
+	w.reencrypt("")
+	w.must(w.ingest("T", 2))
+	if got := w.versions("db"); !slices.Equal(got, []int{1}) {
+		t.Errorf("under a backup there are versions %v", got)
+	}
+	if got := w.fileVersions("db"); !slices.Equal(got, []int{1}) {
+		t.Errorf("under a backup there are files of versions %v", got)
+	}
+	release()
+	w.awaitJob(ReencryptionDone)
+	w.wantVersions("db", 2)
+	w.want("T", append(want, "2")...)
+}
