@@ -29,6 +29,9 @@ type Config struct {
 	SigningKeyAge time.Duration
 	// Domain is the domain of user principal names; "" means "kustos.onmicrosoft.com".
 	Domain string
+	// Neighbours are the tenants of the same server; nil means that this is the
+	// only one.
+	Neighbours Neighbours
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -39,6 +42,7 @@ type Directory struct {
 	store          store.Store
 	authorizer     authz.Authorizer
 	audit          Auditor
+	neighbours     Neighbours
 	now            func() time.Time
 	log            *slog.Logger
 	tenantID       string
@@ -75,7 +79,7 @@ const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 // Open reads the tenant from the store. In an empty store it makes a tenant
 // id, a subscription id and a signing key.
 func Open(ctx context.Context, cfg Config) (*Directory, error) {
-	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, audit: cfg.Audit, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
+	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, audit: cfg.Audit, neighbours: cfg.Neighbours, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
 	var err error
 	if d.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("open directory: %w", err)

@@ -29,8 +29,8 @@ type federated struct {
 	Subject     string   `json:"subject"`
 	Audiences   []string `json:"audiences"`
 	Description string   `json:"description,omitempty"`
-	// KeySet is the issuer's JWKS when the issuer is not this tenant. It was
-	// given with the credential: nothing is ever fetched.
+	// KeySet is the issuer's JWKS when the issuer is no tenant of this server. It
+	// was given with the credential: nothing is ever fetched.
 	KeySet json.RawMessage `json:"keySet,omitempty"`
 }
 
@@ -68,10 +68,14 @@ func parseKeySet(data []byte) (map[string]*rsa.PublicKey, error) {
 	return out, nil
 }
 
-// issuerKeys are the keys of the issuer of f.
+// issuerKeys are the keys of the issuer of f; none when it was a tenant of this
+// server that is gone.
 func (d *Directory) issuerKeys(f federated) (map[string]*rsa.PublicKey, error) {
-	if f.Issuer == issuer2(d.tenantID) {
-		return d.keys.Load().public, nil
+	if keys, ok := d.issuedHere(f.Issuer); ok {
+		return keys, nil
+	}
+	if f.KeySet == nil {
+		return nil, nil
 	}
 	return parseKeySet(f.KeySet)
 }

@@ -206,6 +206,7 @@ func (d *Directory) applyFederated(body graphBody, f *federated) error {
 	if !isNull(keys) {
 		f.KeySet = keys
 	}
+	_, known := d.issuedHere(f.Issuer)
 	u, err := url.Parse(f.Issuer)
 	switch {
 	case f.Issuer == "" || err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(f.Issuer) > 600:
@@ -216,9 +217,9 @@ func (d *Directory) applyFederated(body graphBody, f *federated) error {
 		return azerr.GraphBadRequest("The property 'audiences' of resource 'FederatedIdentityCredential' must hold one value.")
 	case utf8.RuneCountInString(f.Description) > 600:
 		return azerr.GraphBadRequest("The property 'description' of resource 'FederatedIdentityCredential' is longer than 600 characters.")
-	case f.Issuer == issuer2(d.tenantID) && f.KeySet != nil:
-		return azerr.GraphBadRequest("The property 'kustosKeySet' cannot be set for this tenant's own issuer: its keys are known.")
-	case f.Issuer == issuer2(d.tenantID):
+	case known && f.KeySet != nil:
+		return azerr.GraphBadRequest("The property 'kustosKeySet' cannot be set for the issuer of a tenant of this server: its keys are known.")
+	case known:
 		return nil
 	case f.KeySet == nil:
 		return azerr.GraphNotSupported(fmt.Sprintf("The issuer '%s' without its key set (JWKS) in the property '%s', as this server never calls other hosts,", quoted(f.Issuer), keySetProperty))

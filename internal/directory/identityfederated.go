@@ -22,8 +22,8 @@ type IdentityCredential struct {
 	Issuer    string
 	Subject   string
 	Audiences []string
-	// KeySet is the issuer's JWKS, nil when the issuer is this tenant: nothing is
-	// ever fetched.
+	// KeySet is the issuer's JWKS, nil when the issuer is a tenant of this server:
+	// nothing is ever fetched.
 	KeySet json.RawMessage `json:",omitempty"`
 }
 
@@ -86,6 +86,7 @@ func (d *Directory) DeleteIdentityCredential(tx store.Tx, objectID, name string)
 }
 
 func (d *Directory) checkCredential(c IdentityCredential) error {
+	_, known := d.issuedHere(c.Issuer)
 	u, err := url.Parse(c.Issuer)
 	switch {
 	case c.Issuer == "" || err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(c.Issuer) > 600:
@@ -94,9 +95,9 @@ func (d *Directory) checkCredential(c IdentityCredential) error {
 		return &CredentialError{Property: "subject", Why: "must have 1 to 600 characters"}
 	case len(c.Audiences) != 1 || c.Audiences[0] == "" || len(c.Audiences[0]) > 600:
 		return &CredentialError{Property: "audiences", Why: "must hold one value"}
-	case c.Issuer == issuer2(d.tenantID) && c.KeySet != nil:
-		return &CredentialError{Property: keySetProperty, Why: "cannot be set for this tenant's own issuer: its keys are known"}
-	case c.Issuer == issuer2(d.tenantID):
+	case known && c.KeySet != nil:
+		return &CredentialError{Property: keySetProperty, Why: "cannot be set for the issuer of a tenant of this server: its keys are known"}
+	case known:
 		return nil
 	case c.KeySet == nil:
 		return &CredentialError{Property: keySetProperty, Why: "must hold the key set (JWKS) of the issuer: this server never calls other hosts", NoKeys: true}
