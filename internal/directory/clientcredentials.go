@@ -167,9 +167,13 @@ func (d *Directory) issue(ctx context.Context, form tokenForm, resource string) 
 		proof clientProof
 		sp    principal
 	)
-	err := d.store.View(ctx, func(tx store.Tx) error {
+	foreign, err := d.foreignApplication(ctx, form.clientID)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("token request: %w", err)
+	}
+	err = d.store.View(ctx, func(tx store.Tx) error {
 		var err error
-		if proof, err = d.authenticateClient(tx, form); err != nil {
+		if proof, err = d.authenticateClient(tx, form, foreign); err != nil {
 			return err
 		}
 		if sp, err = principalByAppID(tx, proof.app.AppID); errors.Is(err, ErrNotFound) {
@@ -219,9 +223,13 @@ type clientProof struct {
 	assertion *assertionUse
 }
 
-// authenticateClient checks the client's secret or assertion.
-func (d *Directory) authenticateClient(tx store.Tx, form tokenForm) (clientProof, error) {
+// authenticateClient checks the client's secret or assertion against its
+// registration, which is foreign's when this tenant has none.
+func (d *Directory) authenticateClient(tx store.Tx, form tokenForm, foreign *foreignApplication) (clientProof, error) {
 	app, err := applicationByAppID(tx, form.clientID)
+	if errors.Is(err, ErrNotFound) && foreign != nil {
+		app, err = foreign.application, nil
+	}
 	if errors.Is(err, ErrNotFound) && form.assertion != "" {
 		app, err = d.identityClient(tx, form.clientID)
 	}

@@ -205,7 +205,7 @@ func TestGraphRefusals(t *testing.T) {
 		{"no name", "POST", "/v1.0/applications", `{}`},
 		{"name of the wrong type", "POST", "/v1.0/applications", `{"displayName":7}`},
 		{"long name", "POST", "/v1.0/applications", `{"displayName":"` + strings.Repeat("x", 257) + `"}`},
-		{"multi-tenant application", "POST", "/v1.0/applications", `{"displayName":"x","signInAudience":"AzureADMultipleOrgs"}`},
+		{"application for personal accounts", "POST", "/v1.0/applications", `{"displayName":"x","signInAudience":"AzureADandPersonalMicrosoftAccount"}`},
 		{"certificate", "POST", "/v1.0/applications", `{"displayName":"x","keyCredentials":[{"key":"…"}]}`},
 		{"certificate without key", "POST", "/v1.0/applications", `{"displayName":"x","keyCredentials":[{}]}`},
 		{"symmetric key", "POST", "/v1.0/applications", `{"displayName":"x","keyCredentials":[{"type":"Symmetric","key":"AAAA"}]}`},

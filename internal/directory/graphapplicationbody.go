@@ -49,10 +49,16 @@ func (a *application) apply(body graphBody) error {
 		a.DisplayName = *name
 	}
 	switch {
-	case audience != "" && audience != singleTenant:
+	case audience != "" && audience != singleTenant && audience != multiTenant:
 		return azerr.GraphNotSupported(fmt.Sprintf("The signInAudience '%s'", quoted(audience)))
 	case version != nil && *version != 1:
 		return azerr.GraphNotSupported(fmt.Sprintf("The requestedAccessTokenVersion %d", *version))
+	}
+	switch audience {
+	case singleTenant:
+		a.Audience = ""
+	case multiTenant:
+		a.Audience = multiTenant
 	}
 	if hasKeys {
 		if a.Certificates, err = certificatesFrom(keys, a.Certificates); err != nil {
@@ -173,7 +179,7 @@ func (d *Directory) updateApplication(c graphCall) (graphAnswer, error) {
 		if err := checkIdentifierURIs(tx, *a); err != nil {
 			return err
 		}
-		return renamePrincipal(tx, *a)
+		return followApplication(tx, *a)
 	})
 	if err != nil {
 		return graphAnswer{}, fmt.Errorf("update application: %w", err)
@@ -182,15 +188,16 @@ func (d *Directory) updateApplication(c graphCall) (graphAnswer, error) {
 	return graphAnswer{status: 204}, nil
 }
 
-// renamePrincipal gives the service principal its application's name.
-func renamePrincipal(tx store.Tx, a application) error {
+// followApplication gives the tenant's service principal its application's name
+// and audience. Those of other tenants keep what they were made with.
+func followApplication(tx store.Tx, a application) error {
 	p, err := principalByAppID(tx, a.AppID)
-	if errors.Is(err, ErrNotFound) || err == nil && p.DisplayName == a.DisplayName {
+	if errors.Is(err, ErrNotFound) || err == nil && p.DisplayName == a.DisplayName && p.Audience == a.Audience {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	p.DisplayName = a.DisplayName
+	p.DisplayName, p.Audience = a.DisplayName, a.Audience
 	return putPrincipal(tx, p)
 }

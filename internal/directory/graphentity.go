@@ -78,10 +78,22 @@ type graphWeb struct {
 	RedirectURIs []string `json:"redirectUris"`
 }
 
-const singleTenant = "AzureADMyOrg"
+// Values of signInAudience.
+const (
+	singleTenant = "AzureADMyOrg"
+	multiTenant  = "AzureADMultipleOrgs"
+)
+
+// signInAudience is how Graph says the audience of an application.
+func signInAudience(kept string) string {
+	if kept == "" {
+		return singleTenant
+	}
+	return kept
+}
 
 func (a application) graph() graphApplication {
-	g := graphApplication{ID: a.ID, AppID: a.AppID, DisplayName: a.DisplayName, CreatedDateTime: graphTime(a.Created), SignInAudience: singleTenant,
+	g := graphApplication{ID: a.ID, AppID: a.AppID, DisplayName: a.DisplayName, CreatedDateTime: graphTime(a.Created), SignInAudience: signInAudience(a.Audience),
 		IdentifierURIs: []string{}, Tags: []string{}, AppRoles: []any{}, KeyCredentials: []graphKey{}, PasswordCredentials: []graphPassword{}, RequiredResourceAccess: []any{},
 		API:          graphAPI{KnownClientApplications: []string{}, OAuth2PermissionScopes: []any{}, PreAuthorized: []any{}},
 		PublicClient: graphRedirectURIs{[]string{}}, SPA: graphRedirectURIs{[]string{}}, Web: graphWeb{RedirectURIs: []string{}}}
@@ -167,7 +179,10 @@ func (p principal) graph(tenantID string) graphPrincipal {
 		g.AlternativeNames = []string{explicit, p.ResourceID}
 		return g
 	}
-	audience := singleTenant
+	if p.OwnerTenantID != "" {
+		tenantID = p.OwnerTenantID
+	}
+	audience := signInAudience(p.Audience)
 	g.AppDisplayName, g.AppOwnerOrganizationID, g.SignInAudience = &p.DisplayName, &tenantID, &audience
 	return g
 }

@@ -89,9 +89,16 @@ func (d *Directory) createPrincipal(c graphCall) (graphAnswer, error) {
 	if !enabled {
 		return graphAnswer{}, azerr.GraphNotSupported("A disabled service principal")
 	}
+	foreign, err := d.foreignApplication(c.Context(), appID)
+	if err != nil {
+		return graphAnswer{}, fmt.Errorf("create service principal: %w", err)
+	}
 	p := principal{ObjectID: ids.NewGUID(), Kind: kindApplication, Created: d.now().UTC()}
 	err = d.store.Update(c.Context(), func(tx store.Tx) error {
 		a, err := applicationByAppID(tx, appID)
+		if errors.Is(err, ErrNotFound) && foreign != nil {
+			a, p.OwnerTenantID, err = foreign.application, foreign.tenantID, nil
+		}
 		if errors.Is(err, ErrNotFound) {
 			return azerr.GraphBadRequest(fmt.Sprintf("The appId '%s' of the service principal does not reference a valid application object.", quoted(appID)))
 		} else if err != nil {
@@ -102,7 +109,7 @@ func (d *Directory) createPrincipal(c graphCall) (graphAnswer, error) {
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		p.AppID, p.DisplayName = a.AppID, a.DisplayName
+		p.AppID, p.DisplayName, p.Audience = a.AppID, a.DisplayName, a.Audience
 		return putPrincipal(tx, p)
 	})
 	if err != nil {

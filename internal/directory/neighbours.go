@@ -1,8 +1,13 @@
 package directory
 
 import (
+	"context"
 	"crypto/rsa"
+	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/kustos-io/kustos/internal/store"
 )
 
 // Neighbours are the tenants of the same server. A directory asks them for
@@ -49,4 +54,38 @@ func (d *Directory) issuedHere(issuer string) (keys map[string]*rsa.PublicKey, o
 		}
 	}
 	return nil, false
+}
+
+// foreignApplication is a multi-tenant application that another tenant of this
+// server registered.
+type foreignApplication struct {
+	application
+	tenantID string
+}
+
+// foreignApplication finds such an application by its application id; nil when
+// this tenant has it itself, when nobody has it, and when it is its own tenant's
+// alone. It must not be called inside a transaction.
+func (d *Directory) foreignApplication(ctx context.Context, appID string) (*foreignApplication, error) {
+	others := d.others()
+	if len(others) == 0 {
+		return nil, nil
+	}
+	for _, n := range append([]*Directory{d}, others...) {
+		var a application
+		err := n.store.View(ctx, func(tx store.Tx) (err error) {
+			a, err = applicationByAppID(tx, appID)
+			return err
+		})
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("application of tenant %s: %w", n.tenantID, err)
+		case n == d || a.Audience != multiTenant:
+			return nil, nil
+		}
+		return &foreignApplication{a, n.tenantID}, nil
+	}
+	return nil, nil
 }

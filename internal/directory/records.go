@@ -55,6 +55,8 @@ type application struct {
 	Passwords    []password    `json:"passwords,omitempty"`
 	Certificates []certificate `json:"certificates,omitempty"`
 	Federated    []federated   `json:"federated,omitempty"`
+	// Audience is signInAudience: "" for the tenant alone.
+	Audience string `json:"signInAudience,omitempty"`
 	// IdentifierURIs are names of the application as a resource.
 	IdentifierURIs []string `json:"identifierUris,omitempty"`
 	// PublicClient lets the application use the grants of people without a
@@ -89,6 +91,12 @@ type principal struct {
 	DisplayName string        `json:"displayName"`
 	Kind        principalKind `json:"kind"`
 	Created     time.Time     `json:"created"`
+	// OwnerTenantID is the tenant of this server that registered the application,
+	// "" when it is this one.
+	OwnerTenantID string `json:"ownerTenantId,omitempty"`
+	// Audience is the application's signInAudience when the principal was made or
+	// its application last changed here; "" for one tenant alone.
+	Audience string `json:"signInAudience,omitempty"`
 	// ResourceID is the owner of a managed identity, as written by ARM.
 	ResourceID string `json:"resourceId,omitempty"`
 	// IMDSSecret opens the metadata endpoint for a user-assigned identity;
