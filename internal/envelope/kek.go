@@ -41,6 +41,7 @@ type Identity struct {
 	TenantID          string `json:"tenantId,omitempty"`
 	ResourceID        string `json:"resourceId,omitempty"`        // ARM id of a user-assigned identity, "" for the system's
 	FederatedClientID string `json:"federatedClientId,omitempty"` // multi-tenant application for a vault in another tenant
+	VaultTenantID     string `json:"vaultTenantId,omitempty"`     // where that application signs in, "" without one
 }
 
 // Wrapped is a key wrapped by a KEK. It holds no secret.

@@ -99,6 +99,7 @@ func (v *Vaults) checkRefusal(op string, kek envelope.KEK, err error) error {
 	var response *azcore.ResponseError
 	var dns *net.DNSError
 	var link *url.Error
+	var token *tokenError
 	switch {
 	case errors.Is(err, envelope.ErrRevoked):
 		return err
@@ -112,7 +113,7 @@ func (v *Vaults) checkRefusal(op string, kek envelope.KEK, err error) error {
 		return invalid(kek, "the vault does not take the request", err)
 	}
 	err = v.refusal(op, kek, kek.KeyVersion, err)
-	if errors.Is(err, envelope.ErrUnavailable) && !errors.As(err, &response) && !errors.As(err, &link) && ctxErr(err) == nil {
+	if errors.Is(err, envelope.ErrUnavailable) && !errors.As(err, &response) && !errors.As(err, &link) && !errors.As(err, &token) && ctxErr(err) == nil {
 		return invalid(kek, "the address does not behave like a vault", err)
 	}
 	return err

@@ -18,6 +18,9 @@ func (v *Vaults) credential(address Address, identity envelope.Identity) azcore.
 	if address.Name == "" && v.external != nil || v.hosts.allowed[address.Host] && v.external != nil {
 		return v.external
 	}
+	if identity.FederatedClientID != "" {
+		return &federatedCredential{v.tokens, identity, v.signInPipeline()}
+	}
 	return &credential{v.tokens, identity}
 }
 
@@ -32,11 +35,8 @@ type credential struct {
 // token is good for. The token is said to have expired at once, so that the
 // SDK asks again for every request and a deleted identity is noticed then.
 func (c *credential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	if len(o.Scopes) != 1 || strings.TrimSuffix(strings.TrimSuffix(o.Scopes[0], "/.default"), "/") != Resource {
-		return azcore.AccessToken{}, &challengeError{fmt.Sprintf("the vault asks for a token for %q", strings.Join(o.Scopes, " "))}
-	}
-	if o.TenantID != "" && c.identity.TenantID != "" && !strings.EqualFold(o.TenantID, c.identity.TenantID) {
-		return azcore.AccessToken{}, &challengeError{fmt.Sprintf("the vault belongs to the tenant %q", o.TenantID)}
+	if err := admitChallenge(o, c.identity.TenantID); err != nil {
+		return azcore.AccessToken{}, err
 	}
 	token, _, err := c.tokens.IdentityToken(ctx, c.identity.ObjectID, Resource)
 	if err != nil {
@@ -45,12 +45,25 @@ func (c *credential) GetToken(ctx context.Context, o policy.TokenRequestOptions)
 	return azcore.AccessToken{Token: token}, nil
 }
 
+// admitChallenge accepts what a vault asks for: a token for vaults, of the
+// tenant that the vault is known to be in.
+func admitChallenge(o policy.TokenRequestOptions, tenant string) error {
+	if len(o.Scopes) != 1 || strings.TrimSuffix(strings.TrimSuffix(o.Scopes[0], "/.default"), "/") != Resource {
+		return &challengeError{fmt.Sprintf("the vault asks for a token for %q", strings.Join(o.Scopes, " "))}
+	}
+	if o.TenantID != "" && tenant != "" && !strings.EqualFold(o.TenantID, tenant) {
+		return &challengeError{fmt.Sprintf("the vault belongs to the tenant %q", o.TenantID)}
+	}
+	return nil
+}
+
 // challengeError is a challenge that the identity cannot answer.
 type challengeError struct{ why string }
 
 func (e *challengeError) Error() string { return e.why }
 
-// tokenError is the directory's refusal to sign.
+// tokenError is that no token could be had: the directory does not sign, or the
+// sign-in of the vault's tenant gave no verdict.
 type tokenError struct{ cause error }
 
 func (e *tokenError) Error() string { return "token of the cluster's identity: " + e.cause.Error() }

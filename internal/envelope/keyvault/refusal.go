@@ -38,11 +38,14 @@ func (v *Vaults) refusal(op string, kek envelope.KEK, version string, err error)
 	}
 	var response *azcore.ResponseError
 	var challenge *challengeError
+	var signIn *signInRefusal
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
 		return revoked(codeIdentity, "the identity that reached "+key+" in vault "+kek.VaultURI+" does not exist any more")
 	case errors.As(err, &challenge):
 		return revoked(codeIdentity, "vault "+kek.VaultURI+" does not accept the cluster's identity: "+challenge.why)
+	case errors.As(err, &signIn):
+		return revoked(codeIdentity, key+" in vault "+kek.VaultURI+" is out of reach: "+signIn.Error())
 	case !errors.As(err, &response):
 		return fmt.Errorf("%s of %s in vault %s: %w: %w", op, key, kek.VaultURI, envelope.ErrUnavailable, err)
 	}

@@ -144,11 +144,27 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 	if c != nil && c.send == nil && res.StatusCode == http.StatusOK {
 		return res, c.unload(res)
 	}
+	return bound(res), nil
+}
+
+// answers is a transport that bounds what is read and carries no key, whatever
+// the context of a request says.
+type answers struct{ client *http.Client }
+
+func (t answers) Do(r *http.Request) (*http.Response, error) {
+	res, err := t.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	return bound(res), nil
+}
+
+func bound(res *http.Response) *http.Response {
 	res.Body = struct {
 		io.Reader
 		io.Closer
 	}{&bounded{res.Body, maxAnswer}, res.Body}
-	return res, nil
+	return res
 }
 
 type bounded struct {
