@@ -47,11 +47,13 @@ const directoryPlane = `## Sign-in and Microsoft Graph
 | narrower scopes, implicit and hybrid flows, on-behalf-of, SAML, sign-in of people at v1 | refused by name |
 | IMDS, IDENTITY_ENDPOINT (2019-08-01), MSI_ENDPOINT (2017-09-01, and the form without a secret), for user-assigned identities | supported |
 | Graph v1.0: applications, servicePrincipals, users, me, groups with members and owners, directoryObjects, domains; federatedIdentityCredentials, addPassword, removePassword, memberOf, getMemberGroups, checkMemberGroups, getByIds | supported |
+| applications of one tenant or of several (signInAudience AzureADMyOrg, AzureADMultipleOrgs); service principals of the applications of other tenants of the server, which sign in there by secret, certificate or federated credential | supported |
+| personal accounts (other values of signInAudience), sign-in of people through an application of another tenant, guests | refused by name |
 | Graph beta, addKey, owners of applications, appRoles, oauth2PermissionGrants, dynamic and mail groups, passwords that must be changed at first sign-in, every other property and set | refused by name |
 
 Differs:
 
-- A federated credential of an issuer other than this tenant needs its key set in the property ` + "`kustosKeySet`" + `: nothing is ever fetched.
+- A federated credential of an issuer that is no tenant of this server needs its key set in the property ` + "`kustosKeySet`" + `: nothing is ever fetched.
 - A person signs in with a password each time: there is no session of the browser, no second factor, no consent.
 - The device code page is on login.microsoftonline.com: microsoft.com is not served.
 - Who has no directory role may read himself and the groups he owns or is in, and nothing else.

@@ -173,9 +173,10 @@ func (p *Provider) rekey(ctx context.Context, rec, after *record) error {
 		return nil
 	}
 	if kek.Kind == envelope.KindCustomer {
-		if err := p.checkKey(ctx, after, kek); err != nil {
+		if err := p.checkKey(ctx, after); err != nil {
 			return err
 		}
+		kek = after.kek()
 	}
 	for attempt := 0; ; attempt++ {
 		err := p.runtime.ChangeKEK(ctx, rec.ID, kek)

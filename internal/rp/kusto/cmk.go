@@ -23,10 +23,13 @@ import (
 //	3 an identity can reach the key             KeyVaultPropertiesOnlyForSystemAssignedResources, InvalidKeyVaultProperties
 //	4 the vault exists                          KeyVaultNotFound
 //	5 soft delete, then purge protection        KeyVaultNotSoftDeleteEnabled, KeyVaultNotPurgeProtected
-//	6 same region, same tenant                  InvalidKeyVaultProperties
+//	6 same region, same tenant (*)              InvalidKeyVaultProperties
 //	7 get key, as the identity                  IdentityDoesNotHaveAccessToKeyVault, KeyNotFound
 //	8 type, size, state, operations of the key  InvalidKeyVaultProperties
 //	9 wrap and unwrap a probe                   IdentityDoesNotHaveAccessToKeyVault
+//
+// (*) With a federatedIdentityClientId any tenant: then 7 and 9 are done as that
+// application, which signs in to the vault's tenant by a token of the identity.
 
 // invalidKey is InvalidKeyVaultProperties with the reason for the log.
 func invalidKey(why string) error {
@@ -45,7 +48,7 @@ func (p *Provider) planKey(ctx context.Context, req *provider.Request, pl *plan,
 		}
 	}
 	after := pl.after
-	keepUserIdentity(&key, req.Shape, after.KeyVault)
+	key.keepWhatVersionsLack(req.Shape, after.KeyVault)
 	switch {
 	case key.off:
 		after.KeyVault = nil
@@ -76,20 +79,7 @@ func (p *Provider) planKey(ctx context.Context, req *provider.Request, pl *plan,
 	if after.KeyVault == nil {
 		return nil
 	}
-	return p.checkKey(ctx, after, after.kek())
-}
-
-// keepUserIdentity leaves the identity of a key alone when the request's
-// version has no member for it and names the same key: a client of 2019 that
-// writes back what it read, or sets another version, has not asked for it.
-func keepUserIdentity(key *keyRequest, shape string, present *keyVaultProperties) {
-	kv := &key.properties
-	if shape >= v20200918 || !key.given || key.off || present == nil || kv.UserIdentity != "" {
-		return
-	}
-	if vaultKey(kv.KeyVaultURI) == vaultKey(present.KeyVaultURI) && strings.EqualFold(kv.KeyName, present.KeyName) {
-		kv.UserIdentity = present.UserIdentity
-	}
+	return p.checkKey(ctx, after)
 }
 
 // refresh reports a PATCH that repeats a key without a version: it asks for
@@ -156,8 +146,9 @@ func (p *Provider) keyReachable(ctx context.Context, before *record, next envelo
 	return azerr.IdentityDoesNotHaveAccessToKeyVault(before.KeyVault.KeyVaultURI)
 }
 
-// checkKey is checks 4 to 9 of the key of rec.
-func (p *Provider) checkKey(ctx context.Context, rec *record, kek envelope.KEK) error {
+// checkKey is checks 4 to 9 of the key of rec. It notes the vault's tenant where
+// an application signs in there, so that the KEK of rec is complete afterwards.
+func (p *Provider) checkKey(ctx context.Context, rec *record) error {
 	kv := rec.KeyVault
 	address, err := p.hosts.Parse(kv.KeyVaultURI)
 	if err != nil {
@@ -169,6 +160,7 @@ func (p *Provider) checkKey(ctx context.Context, rec *record, kek envelope.KEK) 
 			return err
 		}
 	}
+	kek := rec.kek()
 	if kek.Identity.ObjectID == "" { // a system identity that this request makes: nobody can have let it in
 		return azerr.IdentityDoesNotHaveAccessToKeyVault(kv.KeyVaultURI)
 	}
@@ -204,8 +196,12 @@ func (p *Provider) checkVault(ctx context.Context, rec *record, name string) err
 		return azerr.KeyVaultNotPurgeProtected(uri)
 	case vault.Location != rec.Location:
 		return invalidKey("the vault is in " + string(vault.Location) + ", the cluster in " + string(rec.Location))
-	case !strings.EqualFold(vault.TenantID, p.tenant):
-		return invalidKey("the vault belongs to another tenant")
+	case rec.KeyVault.FederatedClientID == "" && !strings.EqualFold(vault.TenantID, p.tenant):
+		return invalidKey("the vault belongs to another tenant, and there is no federatedIdentityClientId")
+	}
+	rec.KeyVault.VaultTenantID = ""
+	if rec.KeyVault.FederatedClientID != "" {
+		rec.KeyVault.VaultTenantID = strings.ToLower(vault.TenantID)
 	}
 	return nil
 }
@@ -258,7 +254,8 @@ func (r *record) kek() envelope.KEK {
 		return kek
 	}
 	if u, ok := r.Identity.find(r.KeyVault.UserIdentity); ok {
-		kek.Identity = envelope.Identity{ObjectID: u.ObjectID, ClientID: u.ClientID, TenantID: u.TenantID, ResourceID: u.ID}
+		kek.Identity = envelope.Identity{ObjectID: u.ObjectID, ClientID: u.ClientID, TenantID: u.TenantID, ResourceID: u.ID,
+			FederatedClientID: strings.ToLower(r.KeyVault.FederatedClientID), VaultTenantID: r.KeyVault.VaultTenantID}
 	}
 	return kek
 }

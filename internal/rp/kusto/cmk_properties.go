@@ -4,17 +4,21 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/kustos-io/kustos/internal/azerr"
 	"github.com/kustos-io/kustos/internal/ids"
 )
 
 // keyVaultProperties names a customer's key. Empty members were not given.
 type keyVaultProperties struct {
-	KeyVaultURI       string `json:"keyVaultUri"` // as sent
-	KeyName           string `json:"keyName"`
-	KeyVersion        string `json:"keyVersion"`   // "" follows the newest version
-	UserIdentity      string `json:"userIdentity"` // "" means the system identity
+	KeyVaultURI  string `json:"keyVaultUri"` // as sent
+	KeyName      string `json:"keyName"`
+	KeyVersion   string `json:"keyVersion"`   // "" follows the newest version
+	UserIdentity string `json:"userIdentity"` // "" means the system identity
+	// FederatedClientID is the multi-tenant application that trusts UserIdentity
+	// and is let in to the vault, "" when the identity is let in itself.
 	FederatedClientID string `json:"federatedIdentityClientId,omitempty"`
+	// VaultTenantID is where that application signs in: the tenant of the vault
+	// when check 6 was passed. It is not shown.
+	VaultTenantID string `json:"vaultTenantId,omitempty"`
 }
 
 // keyRequest is what a request says about the key.
@@ -45,17 +49,14 @@ func (p *Provider) readKeyRequest(sent body, shape string) (keyRequest, error) {
 			return keyRequest{}, invalidKey(m.name + " is not a string")
 		}
 	}
+	if shape < v20250214 {
+		kv.FederatedClientID = "" // not a member of this version
+	}
 	if kv == (keyVaultProperties{}) {
 		return keyRequest{given: true, off: true}, nil
 	}
 	if shape < v20190907 {
 		return keyRequest{}, invalidKey("the api-version has no customer-managed keys")
-	}
-	if shape < v20250214 {
-		kv.FederatedClientID = "" // not a member of this version
-	}
-	if kv.FederatedClientID != "" {
-		return keyRequest{}, azerr.KustoFeatureNotSupported("properties.keyVaultProperties.federatedIdentityClientId", "keys of another tenant are not built")
 	}
 	if shape < v20200918 && !o.has("keyVersion") {
 		return keyRequest{}, invalidKey("keyVersion is required at this api-version")
@@ -82,6 +83,25 @@ func (p *Provider) checkKeyShape(kv keyVaultProperties) error {
 			return invalidKey("userIdentity is not the id of a user-assigned identity")
 		}
 	}
+	return p.checkFederatedShape(kv)
+}
+
+// checkFederatedShape is the part of check 1 about an application in between.
+// Entra lets an application trust user-assigned identities alone, and an
+// operator's own principal reaches the vaults that he allowed by name.
+func (p *Provider) checkFederatedShape(kv keyVaultProperties) error {
+	if kv.FederatedClientID == "" {
+		return nil
+	}
+	address, err := p.hosts.Parse(kv.KeyVaultURI)
+	switch {
+	case !ids.IsGUID(kv.FederatedClientID):
+		return invalidKey("federatedIdentityClientId is not an application id")
+	case kv.UserIdentity == "":
+		return invalidKey("federatedIdentityClientId needs a userIdentity that the application trusts")
+	case err != nil || address.Name == "":
+		return invalidKey("federatedIdentityClientId needs a vault of this server")
+	}
 	return nil
 }
 
@@ -107,7 +127,26 @@ func sameKey(a, b *keyVaultProperties) bool {
 		return a == b
 	}
 	return vaultKey(a.KeyVaultURI) == vaultKey(b.KeyVaultURI) && strings.EqualFold(a.KeyName, b.KeyName) && strings.EqualFold(a.KeyVersion, b.KeyVersion) &&
-		idKey(a.UserIdentity) == idKey(b.UserIdentity) && a.FederatedClientID == b.FederatedClientID
+		idKey(a.UserIdentity) == idKey(b.UserIdentity) && strings.EqualFold(a.FederatedClientID, b.FederatedClientID)
+}
+
+// keepWhatVersionsLack leaves the identity of a key alone when the request's
+// version has no member for it and names the same key: a client that writes back
+// what it read, or sets another version, has not asked for it.
+func (key *keyRequest) keepWhatVersionsLack(shape string, present *keyVaultProperties) {
+	kv := &key.properties
+	if !key.given || key.off || present == nil || vaultKey(kv.KeyVaultURI) != vaultKey(present.KeyVaultURI) || !strings.EqualFold(kv.KeyName, present.KeyName) {
+		return
+	}
+	if shape < v20200918 && kv.UserIdentity == "" {
+		kv.UserIdentity = present.UserIdentity
+	}
+	if shape < v20250214 && kv.UserIdentity != "" {
+		kv.FederatedClientID = present.FederatedClientID
+	}
+	if kv.FederatedClientID != "" {
+		kv.VaultTenantID = present.VaultTenantID // until check 6 looks again
+	}
 }
 
 func vaultKey(uri string) string { return strings.TrimSuffix(strings.ToLower(uri), "/") }

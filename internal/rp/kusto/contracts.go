@@ -34,8 +34,9 @@ type UserIdentityReader interface {
 
 // VaultReader reads the management record of our own vaults with first-party authority.
 type VaultReader interface {
-	// VaultByName finds a live vault anywhere in the tenant; ok is false when
-	// there is none, also when it is soft-deleted.
+	// VaultByName finds a live vault anywhere in the tenant, or in several tenants
+	// (names are unique in the cloud); ok is false when there is none, also when
+	// it is soft-deleted.
 	VaultByName(ctx context.Context, name string) (facts VaultFacts, ok bool, err error)
 }
 

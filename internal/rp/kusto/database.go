@@ -98,6 +98,10 @@ func (p *Provider) mergeDatabase(req *provider.Request, rec *record, present *da
 	after = &databaseRecord{ID: ids.NewGUID(), Name: req.ID.Name()}
 	if present != nil {
 		c := *present
+		if c.KeyVault != nil {
+			kv := *c.KeyVault
+			c.KeyVault = &kv
+		}
 		after = &c
 	}
 	kind, err := b.text("kind", "kind", "ReadWrite")
@@ -126,6 +130,7 @@ func (p *Provider) mergeDatabase(req *provider.Request, rec *record, present *da
 	if key, err = p.readDatabaseKey(props, req.Shape); err != nil {
 		return nil, key, err
 	}
+	key.keepWhatVersionsLack(req.Shape, after.KeyVault)
 	switch {
 	case key.off:
 		after.KeyVault = nil

@@ -80,7 +80,7 @@ func (p *Provider) planDatabaseKey(ctx context.Context, req *provider.Request, r
 	if after.KeyVault == nil {
 		return true, nil
 	}
-	return true, p.checkKey(ctx, rec.under(after.KeyVault), want)
+	return true, p.checkKey(ctx, rec.under(after.KeyVault))
 }
 
 // inForce reports whether an earlier run of the operation put the new key in force.
@@ -107,7 +107,7 @@ func (p *Provider) checkDatabaseKey(ctx context.Context, rec *record, before, af
 	if err := p.checkIdentity(under); err != nil {
 		return err
 	}
-	return p.checkKey(ctx, under, under.kek())
+	return p.checkKey(ctx, under)
 }
 
 // rekeyDatabase puts the key of after in force. It is repeatable.

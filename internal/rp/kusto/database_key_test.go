@@ -121,7 +121,7 @@ func TestDatabaseKeyRefusals(t *testing.T) {
 		"vault":         {"demo1", v20230815, keyBody("https://none.vault.azure.net", "key1", "v1"), "KeyVaultNotFound"},
 		"access":        {"demo1", v20230815, keyBody("https://vault2.vault.azure.net", "key2", "v1"), "IdentityDoesNotHaveAccessToKeyVault"},
 		"key":           {"demo1", v20230815, keyBody(testVault, "none", "v1"), "KeyNotFound"},
-		"federated":     {"demo1", v20250214, strings.Replace(keyBody(testVault, "key1", "v1"), `"keyName"`, `"federatedIdentityClientId":"c","keyName"`, 1), "FeatureNotSupported"},
+		"federated":     {"demo1", v20250214, strings.Replace(keyBody(testVault, "key1", "v1"), `"keyName"`, `"federatedIdentityClientId":"c","keyName"`, 1), "InvalidKeyVaultProperties"},
 	}
 	for name, tt := range tests {
 		for _, method := range []string{"PUT", "PATCH"} {

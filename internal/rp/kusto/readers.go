@@ -23,6 +23,20 @@ type FirstPartyReader struct {
 	TenantID string
 }
 
+// VaultReaders reads the vaults of several tenants: it asks their readers one
+// after the other, in the order in which the function lists them now.
+type VaultReaders func() []VaultReader
+
+// VaultByName implements VaultReader.
+func (r VaultReaders) VaultByName(ctx context.Context, name string) (VaultFacts, bool, error) {
+	for _, reader := range r() {
+		if facts, ok, err := reader.VaultByName(ctx, name); err != nil || ok {
+			return facts, ok, err
+		}
+	}
+	return VaultFacts{}, false, nil
+}
+
 const (
 	vaultVersion         = "2022-07-01"
 	identityVersion      = "2023-01-31"

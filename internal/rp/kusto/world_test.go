@@ -283,7 +283,7 @@ func (f fakeVaults) VaultByName(_ context.Context, name string) (VaultFacts, boo
 type fakeKeys struct {
 	mu     sync.Mutex
 	facts  map[string]KeyFacts // "vault uri without slash/key"
-	access map[string]bool     // "vault uri without slash|object id"
+	access map[string]bool     // "vault uri without slash|object id[ as application in tenant]"
 	broken error
 	probe  error
 	calls  []string
@@ -296,7 +296,11 @@ func (f *fakeKeys) Key(_ context.Context, kek envelope.KEK) (KeyFacts, error) {
 	if f.broken != nil {
 		return KeyFacts{}, f.broken
 	}
-	if !f.access[vaultKey(kek.VaultURI)+"|"+kek.Identity.ObjectID] {
+	who := kek.Identity.ObjectID
+	if kek.Identity.FederatedClientID != "" {
+		who += " as " + kek.Identity.FederatedClientID + " in " + kek.Identity.VaultTenantID
+	}
+	if !f.access[vaultKey(kek.VaultURI)+"|"+who] {
 		return KeyFacts{}, &envelope.RevokedError{Code: "IdentityDoesNotHaveAccessToKeyVault", Reason: "403"}
 	}
 	facts, ok := f.facts[vaultKey(kek.VaultURI)+"/"+kek.KeyName]
