@@ -36,6 +36,20 @@ func parsePath(escaped, method string) (id ids.ID, action string, err error) {
 	return id, action, nil
 }
 
+// SubscriptionOf is the GUID of the subscription that a request is in, "" when it
+// is in none, or is no request that a Front serves.
+func SubscriptionOf(r *http.Request) string {
+	id, _, err := parsePath(r.URL.EscapedPath(), r.Method)
+	if err != nil {
+		return ""
+	}
+	subscription, _ := home(id)
+	if !ids.IsGUID(subscription) {
+		return ""
+	}
+	return subscription
+}
+
 // splitPath unescapes the segments one by one. An escaped slash inside a
 // segment is refused: the id would name something else than the caller meant.
 func splitPath(escaped string) ([]string, error) {

@@ -27,6 +27,12 @@ type Config struct {
 	Audit Auditor
 	// SigningKeyAge is how long one key signs tokens; 0 means 30 days.
 	SigningKeyAge time.Duration
+	// TenantID is the GUID of a tenant that is made; "" means a fresh one. A
+	// tenant that is there has its own.
+	TenantID string
+	// PageKey guards the forms of sign-in pages; nil means one of its own. The
+	// tenants of one server share it, as they share the pages' addresses.
+	PageKey []byte
 	// Domain is the domain of user principal names; "" means "kustos.onmicrosoft.com".
 	Domain string
 	// Neighbours are the tenants of the same server; nil means that this is the
@@ -81,14 +87,14 @@ const bootstrapLifetime = 100 * 365 * 24 * time.Hour
 func Open(ctx context.Context, cfg Config) (*Directory, error) {
 	d := &Directory{store: cfg.Store, authorizer: cfg.Authorizer, audit: cfg.Audit, neighbours: cfg.Neighbours, now: cfg.Now, log: cfg.Log, keyAge: cfg.SigningKeyAge, hasher: newHasher(), signIns: newSignIns()}
 	var err error
-	if d.pages, err = newPages(); err != nil {
+	if d.pages, err = newPages(cfg.PageKey); err != nil {
 		return nil, fmt.Errorf("open directory: %w", err)
 	}
 	d.domain = strings.ToLower(cfg.Domain)
 	if d.domain == "" {
 		d.domain = defaultDomain
 	}
-	if !isDomain(d.domain) {
+	if !IsDomain(d.domain) {
 		return nil, fmt.Errorf("open directory: %q is not a domain name", cfg.Domain)
 	}
 	if d.keyAge <= 0 {
@@ -118,7 +124,7 @@ func Open(ctx context.Context, cfg Config) (*Directory, error) {
 	}
 	err = d.store.View(ctx, load)
 	if errors.Is(err, ErrNotFound) {
-		err = d.create(ctx)
+		err = d.create(ctx, cfg.TenantID)
 		if err == nil {
 			err = d.store.View(ctx, load)
 		}
@@ -136,7 +142,10 @@ func Open(ctx context.Context, cfg Config) (*Directory, error) {
 	return d, nil
 }
 
-func (d *Directory) create(ctx context.Context) error {
+func (d *Directory) create(ctx context.Context, tenantID string) error {
+	if tenantID == "" {
+		tenantID = ids.NewGUID()
+	}
 	signing, err := newSigningKey(d.now())
 	if err != nil {
 		return err
@@ -149,7 +158,7 @@ func (d *Directory) create(ctx context.Context) error {
 			return err
 		}
 		return store.PutJSON(tx, bucketInstance, "instance", instanceRecord{
-			TenantID: ids.NewGUID(), SubscriptionID: ids.NewGUID(), Created: d.now().UTC()})
+			TenantID: tenantID, SubscriptionID: ids.NewGUID(), Created: d.now().UTC()})
 	})
 }
 

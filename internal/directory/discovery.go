@@ -100,11 +100,19 @@ func (d *Directory) signingKeys(w http.ResponseWriter, tenant string, v2 bool) e
 	if err := d.checkDocumentTenant(tenant); err != nil {
 		return err
 	}
-	keys := slices.Clone(d.keys.Load().webKeys)
-	if v2 {
-		for i := range keys {
-			keys[i].Issuer = "https://" + loginHost + "/" + d.tenantID + "/v2.0"
+	tenants := []*Directory{d}
+	if isShared(tenant) { // the document of all tenants
+		tenants = append(tenants, d.others()...)
+	}
+	var keys []webKey
+	for _, t := range tenants {
+		own := slices.Clone(t.keys.Load().webKeys)
+		for i := range own {
+			if v2 {
+				own[i].Issuer = issuer2(t.tenantID)
+			}
 		}
+		keys = append(keys, own...)
 	}
 	wire.WriteJSON(w, http.StatusOK, map[string]any{"keys": keys})
 	return nil

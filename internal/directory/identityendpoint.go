@@ -73,6 +73,19 @@ type endpointRequest struct {
 	values url.Values
 }
 
+// endpointSecrets are the secrets in a request, in its path and its headers; one
+// that is right has one.
+func endpointSecrets(r *http.Request) (secrets []Secret) {
+	inPath, _ := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/"), "/msi/")
+	inPath, _ = strings.CutSuffix(inPath, "token")
+	for _, s := range []string{strings.TrimSuffix(inPath, "/"), r.Header.Get("X-IDENTITY-HEADER"), r.Header.Get("secret")} {
+		if s != "" {
+			secrets = append(secrets, Secret(s))
+		}
+	}
+	return secrets
+}
+
 func readEndpointRequest(r *http.Request) (endpointRequest, error) {
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
@@ -85,12 +98,7 @@ func readEndpointRequest(r *http.Request) (endpointRequest, error) {
 	if inPath, ok = cutSuffix(inPath, "token", ok); !ok || strings.Count(inPath, "/") > 1 || inPath != "" && !strings.HasSuffix(inPath, "/") {
 		return endpointRequest{}, refuseEndpoint(http.StatusNotFound, "The identity endpoint is "+IdentityEndpointPath+".")
 	}
-	var secrets []Secret
-	for _, s := range []string{strings.TrimSuffix(inPath, "/"), r.Header.Get("X-IDENTITY-HEADER"), r.Header.Get("secret")} {
-		if s != "" {
-			secrets = append(secrets, Secret(s))
-		}
-	}
+	secrets := endpointSecrets(r)
 	if len(secrets) != 1 {
 		return endpointRequest{}, refuseEndpoint(http.StatusUnauthorized, "The header X-IDENTITY-HEADER or secret must hold the secret of a user-assigned identity.")
 	}

@@ -80,15 +80,24 @@ type pages struct {
 	key       []byte // of the forms' CSRF values
 }
 
-func newPages() (pages, error) {
+func newPages(key []byte) (pages, error) {
 	t, err := template.ParseFS(pageFiles, "pages/page.html")
 	if err != nil {
 		return pages{}, fmt.Errorf("sign-in pages: %w", err)
 	}
 	sum := sha256.Sum256([]byte(pageStyle))
-	p := pages{templates: t, style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'", key: make([]byte, 32)}
-	_, _ = rand.Read(p.key)
+	p := pages{templates: t, style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'", key: key}
+	if len(key) == 0 {
+		p.key = NewPageKey()
+	}
 	return p, nil
+}
+
+// NewPageKey makes a key for Config.PageKey.
+func NewPageKey() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	return key
 }
 
 // write renders a page. formTo are the origins besides our own that its form,
@@ -240,17 +249,21 @@ func (d *Directory) deviceAuth(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	code := strings.Map(func(r rune) rune {
-		if r == '-' || r == ' ' {
-			return -1
-		}
-		return r
-	}, strings.ToUpper(values.Get("user_code")))
-	f := d.signIns.deviceByUserCode(code, d.now())
+	f := d.signIns.deviceByUserCode(typedCode(values.Get("user_code")), d.now())
 	if f == nil {
 		return d.showCode(w, r, "That code does not wait for anybody. Check it, or begin again on the device.")
 	}
 	return d.showSignIn(w, r, &page{device: f}, "")
+}
+
+// typedCode is the code that a person typed as it was given out.
+func typedCode(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == ' ' {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(text))
 }
 
 func (d *Directory) showCode(w http.ResponseWriter, r *http.Request, problem string) error {

@@ -122,7 +122,8 @@ func (d *Directory) checkUser(u user) error {
 	return nil
 }
 
-func isDomain(text string) bool {
+// IsDomain reports whether text, in lower case, can be the domain of a tenant.
+func IsDomain(text string) bool {
 	labels := strings.Split(text, ".")
 	for _, label := range labels {
 		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {

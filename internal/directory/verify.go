@@ -10,7 +10,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/kustos-io/kustos/internal/authz"
-	"github.com/kustos-io/kustos/internal/ids"
 )
 
 // TokenErrorKind says which check a token failed.
@@ -111,14 +110,8 @@ func (d *Directory) authenticate(token string) (claims, error) {
 // who sends a token of another tenant is told so; the claim is not trusted for
 // anything else, and quoted only when it has the form of an issuer.
 func (d *Directory) foreign(payload []byte) error {
-	var c struct {
-		Issuer string `json:"iss"`
-	}
-	if json.Unmarshal(payload, &c) == nil && c.Issuer != issuer(d.tenantID) {
-		tenant := strings.TrimSuffix(strings.TrimPrefix(c.Issuer, "https://sts.windows.net/"), "/")
-		if c.Issuer == issuer(tenant) && ids.IsGUID(tenant) {
-			return &TokenError{Kind: Issuer, Found: c.Issuer, Expected: issuer(d.tenantID)}
-		}
+	if tenant := claimedTenant(payload); tenant != "" && tenant != d.tenantID {
+		return &TokenError{Kind: Issuer, Found: issuer(tenant), Expected: issuer(d.tenantID)}
 	}
 	return &TokenError{Kind: Signature}
 }

@@ -13,12 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/kustos-io/kustos/internal/arm"
 	"github.com/kustos-io/kustos/internal/arm/deploy"
-	"github.com/kustos-io/kustos/internal/arm/operations"
-	"github.com/kustos-io/kustos/internal/arm/scope"
 	"github.com/kustos-io/kustos/internal/audit"
-	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/clock"
 	"github.com/kustos-io/kustos/internal/cluster"
@@ -30,14 +26,6 @@ import (
 	"github.com/kustos-io/kustos/internal/envelope/keyvault"
 	"github.com/kustos-io/kustos/internal/faults"
 	"github.com/kustos-io/kustos/internal/kql"
-	"github.com/kustos-io/kustos/internal/kusto"
-	rpauthorization "github.com/kustos-io/kustos/internal/rp/authorization"
-	rpkeyvault "github.com/kustos-io/kustos/internal/rp/keyvault"
-	rpkusto "github.com/kustos-io/kustos/internal/rp/kusto"
-	rpidentity "github.com/kustos-io/kustos/internal/rp/managedidentity"
-	rpmanagement "github.com/kustos-io/kustos/internal/rp/management"
-	rpresources "github.com/kustos-io/kustos/internal/rp/resources"
-	rpsubscription "github.com/kustos-io/kustos/internal/rp/subscription"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/vault"
 )
@@ -72,24 +60,27 @@ func Run(ctx context.Context, cfg config.Config, out, errs io.Writer) (err error
 
 // parts are the composed planes, bottom-up.
 type parts struct {
-	in         *instance
-	log        *slog.Logger
-	bootstrap  directory.Bootstrap
-	server     *Server
-	operations *operations.Manager
-	runtime    *cluster.Runtime
-	platform   *envelope.Platform
-	audit      *audit.Log
-	vault      *vault.Service
-	directory  *directory.Directory
-	access     *authz.Engine
-	clusters   *rpkusto.Provider
+	cfg      config.Config
+	in       *instance
+	log      *slog.Logger
+	server   *Server
+	runtime  *cluster.Runtime
+	platform *envelope.Platform
+	customer *keyvault.Vaults
+	audit    *audit.Log
+	vault    *vault.Service
+	links    deploy.Links // nil refuses every link
+	tenants  tenants
+	upkeep   upkeep
+	pageKey  []byte
 	// store and barrier are the instance's as long as it stays unsealed.
 	store   store.Store
 	barrier *barrier.Barrier
 	clock   *clock.Clock
-	faults  *faults.Injector
-	control *controller // nil when it is off
+	// now is the clock of all planes, tokens that of tokens.
+	now, tokens func() time.Time
+	faults      *faults.Injector
+	control     *controller // nil when it is off
 
 	onReady func()      // called once, before the announcement
 	ready   atomic.Bool // connection.json may be written
@@ -99,7 +90,7 @@ type parts struct {
 // compose builds every part by hand, each from the ones below it. Nothing runs
 // yet but the listeners' sockets, whose addresses the parts need.
 func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Logger) (_ *parts, err error) {
-	p := &parts{in: in, log: log, store: in.store, barrier: in.barrier, onReady: func() {}}
+	p := &parts{cfg: cfg, in: in, log: log, pageKey: directory.NewPageKey(), store: in.store, barrier: in.barrier, onReady: func() {}}
 	defer func() {
 		if err != nil {
 			p.abandon()
@@ -116,6 +107,7 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if cfg.ClockTokens {
 		tokens = now
 	}
+	p.now, p.tokens = now, tokens
 	ca, err := OpenCA(ctx, in.store, time.Now)
 	if err != nil {
 		return nil, err
@@ -135,28 +127,11 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	access := authz.New(authz.Config{Store: in.store, Now: now, Log: log, Audit: p.audit})
-	p.access = access
-	dir, err := directory.Open(ctx, directory.Config{Store: in.store, Authorizer: access, Audit: p.audit, Now: tokens, Log: log})
-	if err != nil {
+	if err := p.openTenants(ctx); err != nil {
 		return nil, err
 	}
-	p.directory = dir
-	if p.bootstrap, err = dir.Bootstrap(ctx); err != nil {
-		return nil, err
-	}
-	access.SetHierarchy(scope.Hierarchy{TenantID: dir.TenantID()})
-	err = errors.Join(
-		access.GrantOwner(ctx, p.bootstrap.SubscriptionID, p.bootstrap.ObjectID),
-		access.GrantTenantOwner(ctx, p.bootstrap.ObjectID), // the tenant: management groups, more subscriptions
-		access.GrantDirectoryAdministrator(ctx, p.bootstrap.ObjectID),
-		in.store.Update(ctx, func(tx store.Tx) error { return scope.EnsureSubscription(tx, p.bootstrap.SubscriptionID, now().UTC()) }),
-	)
-	if err != nil {
-		return nil, err
-	}
-	p.operations = operations.New(operations.Config{Store: in.store, Log: log, Now: now})
-	p.vault = vault.New(vault.Config{Store: in.store, Verifier: dir, Authorizer: access, Assignments: access, Audit: p.audit, Now: now, Advanced: p.clock.Advanced, Log: log, TenantID: dir.TenantID(),
+	first := p.tenants.first()
+	p.vault = vault.New(vault.Config{Store: in.store, Verifier: &p.tenants, Authorizer: &p.tenants, Assignments: &p.tenants, Audit: p.audit, Now: now, Advanced: p.clock.Advanced, Log: log, TenantID: first.ID,
 		// Clusters are trusted by the connection, whatever identity they come with.
 		Trusted: p.server.FromClient})
 	// The Kusto side reaches every vault as a client, our own through our own listener.
@@ -164,12 +139,12 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	customer := keyvault.New(keyvault.Config{Tokens: dir, Client: p.vaultClient(cfg.AllowedVaultHosts, dir), AllowedHosts: cfg.AllowedVaultHosts, External: external, Log: log})
+	p.customer = keyvault.New(keyvault.Config{Tokens: &p.tenants, Client: p.vaultClient(cfg.AllowedVaultHosts, &p.tenants), AllowedHosts: cfg.AllowedVaultHosts, External: external, Log: log})
 	if p.platform, err = envelope.NewPlatform(ctx, in.store); err != nil {
 		return nil, err
 	}
 	p.runtime, err = cluster.Open(ctx, cluster.Config{
-		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: customer}, Engine: &engine.Process{Log: log},
+		Dir: in.dir, Store: in.store, Wrappers: envelope.Wrappers{Platform: p.platform, Customer: p.customer}, Engine: &engine.Process{Log: log},
 		EngineConfig: engine.Config{MemoryLimit: cfg.EngineMemory, RequireConfinement: cfg.RequireConfinement, Prelude: kql.Prelude()},
 		Hot:          cluster.HotPolicy{Bytes: cfg.HotTierBytes}, ProbeInterval: cfg.KeyProbeInterval, Now: now, Advanced: p.clock.Advanced, Disk: p.faults, Log: log, Audit: p.audit, OnState: p.clusterState, OnKey: p.keyState, OnDatabaseKey: p.databaseKeyState, OnReencryption: p.reencryption, Forget: p.forget,
 	})
@@ -179,34 +154,15 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 	if !cfg.NoVaultHints {
 		p.vault.Hint = func(name string) { p.runtime.HintVault(name + suffixVault) }
 	}
-	front := arm.New(arm.Config{Store: in.store, Verifier: dir, Authorizer: access, Log: log, Now: now, SubscriptionID: dir.SubscriptionID(), TenantID: dir.TenantID(), Limits: arm.Limits(cfg.RequestLimits)})
-	reader := rpkusto.FirstPartyReader{Front: front, TenantID: dir.TenantID()}
-	clusters := rpkusto.New(rpkusto.Config{
-		Store: in.store, Operations: p.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
-		Keys: customer, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), AllowedVaultHosts: cfg.AllowedVaultHosts, Rules2020: cfg.CMKRules == config.Rules2020, Now: now, Log: log,
-	})
-	p.clusters = clusters
-	front.Register(
-		rpresources.New(rpresources.Config{Store: in.store, Authorizer: access, Assignments: access, Operations: p.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: dir.TenantID()}),
-		rpidentity.New(rpidentity.Config{Store: in.store, Identities: dir, Assignments: access, Front: front, Log: log, Now: now}),
-		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: in.store, Front: front, TenantID: dir.TenantID()}),
-		rpmanagement.New(rpmanagement.Config{Store: in.store, Authorizer: access, Assignments: access, TenantID: dir.TenantID(), Log: log, Now: now}),
-		rpsubscription.New(rpsubscription.Config{Store: in.store, Authorizer: access, Owners: access, TenantID: dir.TenantID(), Log: log, Now: now}),
-		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),
-		clusters,
-	)
-	links, err := templateLinks(cfg.TemplateRoot)
-	if err != nil {
+	if p.links, err = templateLinks(cfg.TemplateRoot); err != nil {
 		return nil, err
 	}
-	if err := registerInert(ctx, front, in.store, cfg.InertProviders, now, log); err != nil {
-		return nil, err
+	for _, t := range p.tenants.all() {
+		if err := t.compose(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	front.SetDeployments(deploy.New(deploy.Config{Store: in.store, Front: front, Operations: p.operations, Links: links, Secrets: deploymentSecrets{p.vault, access}, Log: log, Now: now, TenantID: dir.TenantID(), RoleDefinition: roleID}))
-	p.server.SetPlanes(Planes{
-		Login: dir.LoginHandler(), Graph: dir.GraphHandler(), Identity: dir.IMDSHandler(), IdentityEndpoint: dir.IdentityEndpointHandler(), ARM: front, Vault: p.vault.Handler(),
-		Kusto: kusto.New(kusto.Config{Runtime: p.runtime, Verifier: dir, Streaming: clusters, TenantID: dir.TenantID(), Version: Product, Started: now(), Now: now, Log: log}),
-	})
+	p.server.SetPlanes(p.planesOf(p.vault.Handler()))
 	return p, nil
 }
 
@@ -228,7 +184,7 @@ func (p *parts) clusterName(ctx context.Context, id string) string {
 
 // clusterScope is the ARM id that a cluster has now, for the audit log.
 func (p *parts) clusterScope(spec cluster.Spec) string {
-	id, err := p.clusters.ResourceID(context.Background(), spec.ID)
+	_, id, err := p.tenants.ofCluster(context.Background(), spec.ID)
 	if err != nil {
 		p.log.Error("a cluster's resource id cannot be read", "cluster", spec.Name, "error", err)
 	}
@@ -294,11 +250,16 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go func() { served <- p.server.Serve(serving) }()
-	var upkeep sync.WaitGroup
-	upkeep.Go(func() { p.vault.Run(serving) })     // rotations and purges that are due
-	upkeep.Go(func() { p.directory.Run(serving) }) // signing keys, and sign-ins that are over
+	p.upkeep.begin(serving)
+	err := p.upkeep.while(func(run func(func(context.Context))) error {
+		run(p.vault.Run) // rotations and purges that are due
+		for _, t := range p.tenants.all() {
+			run(t.directory.Run) // signing keys, and sign-ins that are over
+		}
+		return nil
+	})
 	// From here on the vault answers, so clusters can unwrap their keys.
-	err := errors.Join(p.runtime.StartAll(ctx), p.operations.Resume(ctx))
+	err = errors.Join(err, p.runtime.StartAll(ctx), p.tenants.resume(ctx))
 	p.control.serve(p, p.faults)
 	if err == nil {
 		p.onReady()
@@ -314,11 +275,12 @@ func (p *parts) run(ctx context.Context, out io.Writer) error {
 	}
 	p.control.close()
 	// Operations and clusters end before the listeners: what they still do needs the vault.
-	p.operations.Close()
+	p.upkeep.close()
+	p.tenants.closeOperations()
 	err = errors.Join(err, p.runtime.Close())
 	stop()
 	err = errors.Join(err, <-served)
-	upkeep.Wait()
+	p.upkeep.wait()
 	p.platform.Close()
 	return errors.Join(err, p.audit.Close())
 }

@@ -15,10 +15,19 @@ import (
 type deploymentSecrets struct {
 	vault  *vault.Service
 	access authz.Authorizer
+	tenant *tenant
 }
 
 func (s deploymentSecrets) ParameterSecret(ctx context.Context, p authz.Principal, id ids.ID, name, version string) (string, error) {
 	const action = "Microsoft.KeyVault/vaults/deploy/action"
+	// The vaults are those of all tenants; a role at the tenant's root is not for
+	// what is in another.
+	if mine, err := s.tenant.owns(ctx, id.Subscription); err != nil || !mine {
+		if err == nil {
+			err = azerr.SubscriptionNotFound(id.Subscription)
+		}
+		return "", err
+	}
 	d, err := s.access.Authorize(ctx, p, action, id.String())
 	if err != nil {
 		return "", err

@@ -16,11 +16,18 @@ func (w *warden) Identity(ctx context.Context, resourceID string) (operator.Iden
 	if p == nil {
 		return operator.Identity{}, operator.ErrSealed
 	}
-	id, err := p.directory.IdentityOf(ctx, resourceID)
+	t, err := p.tenants.ofScope(ctx, resourceID)
 	if err != nil {
 		return operator.Identity{}, err
 	}
-	secret, err := p.directory.IdentitySecret(ctx, id.ObjectID)
+	if t == nil {
+		t = p.tenants.first()
+	}
+	id, err := t.directory.IdentityOf(ctx, resourceID)
+	if err != nil {
+		return operator.Identity{}, err
+	}
+	secret, err := t.directory.IdentitySecret(ctx, id.ObjectID)
 	if err != nil {
 		return operator.Identity{}, err
 	}
@@ -38,13 +45,14 @@ func (w *warden) CreateUser(ctx context.Context, name, displayName string, owner
 	if p == nil {
 		return operator.User{}, operator.ErrSealed
 	}
-	user, err := p.directory.CreateUser(ctx, directory.NewUser{UPN: name, DisplayName: displayName, Password: directory.Secret(password)})
+	t := p.tenants.first()
+	user, err := t.directory.CreateUser(ctx, directory.NewUser{UPN: name, DisplayName: displayName, Password: directory.Secret(password)})
 	if err != nil {
 		return operator.User{}, err
 	}
 	if owner {
-		err = p.store.Update(ctx, func(tx store.Tx) error {
-			return p.access.AssignOwner(tx, "/subscriptions/"+p.bootstrap.SubscriptionID, user.ObjectID, "User")
+		err = t.store.Update(ctx, func(tx store.Tx) error {
+			return t.access.AssignOwner(tx, "/subscriptions/"+t.bootstrap.SubscriptionID, user.ObjectID, "User")
 		})
 		if err != nil {
 			return operator.User{}, err
@@ -61,7 +69,8 @@ func (w *warden) RotateSigningKey(ctx context.Context) (string, error) {
 	if p == nil {
 		return "", operator.ErrSealed
 	}
-	id, err := p.directory.RotateSigningKey(ctx)
+	t := p.tenants.first()
+	id, err := t.directory.RotateSigningKey(ctx)
 	if err != nil {
 		return "", err
 	}
