@@ -51,6 +51,19 @@ func (s *site) makes(id string) bool {
 	return false
 }
 
+// makesRole is makes for a role definition, which has one name in all the
+// scopes its id can be written with.
+func (s *site) makesRole(id string) bool {
+	for ; s != nil; s = s.parent {
+		for _, r := range s.program.Resources {
+			if r.Condition && !r.Existing && strings.EqualFold(r.Type, "Microsoft.Authorization/roleDefinitions") && strings.EqualFold(r.Name, lastName(id)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // preflight asks for every write of the deployment, nested ones included,
 // whether it would be refused. It changes nothing.
 func (e *Engine) preflight(ctx context.Context, req *provider.Request, c *compiled) error {
@@ -224,6 +237,8 @@ func (e *Engine) preflightResource(ctx context.Context, req *provider.Request, s
 	case (wire.Code == "ResourceGroupNotFound" || wire.Code == "ManagementGroupNotFound") && s.makes(id.Scope().String()),
 		(wire.Code == "ParentResourceNotFound" || wire.Code == "ResourceNotFound" || wire.Code == "ManagementGroupNotFound") && len(r.Needs) > 0:
 		return nil // an earlier resource of this deployment makes it
+	case wire.Code == "RoleDefinitionDoesNotExist" && s.makesRole(body.Object("properties").Text("roleDefinitionId")):
+		return nil
 	case unresolved > 0 && !admission(wire.Code):
 		return nil // the provider cannot judge values it does not see yet
 	}

@@ -41,6 +41,13 @@ func ParseTags(value json.RawMessage) (map[string]string, error) {
 	return tags, nil
 }
 
+// linksResources tells the tags by which Azure's tools tie resources together:
+// their names hold a resource id, and so slashes.
+func linksResources(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "hidden-link:") || strings.HasPrefix(name, "hidden-related:")
+}
+
 // CheckTag checks the rules of one tag.
 func CheckTag(name, value string) error {
 	why := ""
@@ -49,7 +56,7 @@ func CheckTag(name, value string) error {
 		why = "the name is empty"
 	case len([]rune(name)) > maxTagName:
 		why = fmt.Sprintf("the name is longer than %d characters", maxTagName)
-	case strings.ContainsAny(name, `<>%&\?/`) && !strings.HasPrefix(strings.ToLower(name), "hidden-link:"):
+	case strings.ContainsAny(name, `<>%&\?/`) && !linksResources(name):
 		why = `the name may not contain any of <>%&\?/`
 	case len([]rune(value)) > maxTagValue:
 		why = fmt.Sprintf("the value is longer than %d characters", maxTagValue)

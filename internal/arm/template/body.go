@@ -61,7 +61,12 @@ func (p *Program) body(env *eval.Env, r *Resource) (*value.Object, error) {
 		if err != nil {
 			return nil, p.bodyError(r, err)
 		}
-		if v = WithoutNulls(v); v != nil {
+		if r.IsDeployment() && strings.EqualFold(m.Name, "properties") {
+			v = deploymentWithoutNulls(v)
+		} else {
+			v = WithoutNulls(v)
+		}
+		if v != nil {
 			out.Set(m.Name, v)
 		}
 	}
@@ -128,6 +133,27 @@ func WithoutNulls(v value.Value) value.Value {
 		return out
 	}
 	return v
+}
+
+// deploymentWithoutNulls is WithoutNulls for the properties of a deployment. A
+// null inside a parameter's value or the template means something there: a
+// parameter that is nullable, a variable that is null.
+func deploymentWithoutNulls(v value.Value) value.Value {
+	props, ok := v.(*value.Object)
+	if !ok {
+		return WithoutNulls(v)
+	}
+	out := value.NewObject(props.Len())
+	for _, m := range props.Members() {
+		switch {
+		case m.Value == nil:
+		case strings.EqualFold(m.Name, "template") || strings.EqualFold(m.Name, "parameters"):
+			out.Set(m.Name, m.Value)
+		default:
+			out.Set(m.Name, WithoutNulls(m.Value))
+		}
+	}
+	return out
 }
 
 // checkSyntaxOf parses every expression of a declaration, once for a loop.

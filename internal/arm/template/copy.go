@@ -43,7 +43,10 @@ func (p *Program) least() int64 {
 
 // size computes the count.
 func (l *copyLoop) size(env *eval.Env, least int64) (int, error) {
+	partial := env.Partial
+	env.Partial = false // a count that is not known yet is an error here, not a text
 	v, err := env.Node(l.count)
+	env.Partial = partial
 	if err != nil {
 		return 0, err
 	}
@@ -123,6 +126,7 @@ func (p *Program) node(env *eval.Env, n *relaxed.Node, byName bool) (value.Value
 	case relaxed.Object:
 		loops, isCopy := copies(n)
 		out := value.NewObject(len(n.Members))
+		var waiting []value.Value // loops whose count is not known yet
 		for _, m := range n.Members {
 			if isCopy && strings.EqualFold(m.Name, "copy") {
 				for _, l := range loops {
@@ -130,6 +134,12 @@ func (p *Program) node(env *eval.Env, n *relaxed.Node, byName bool) (value.Value
 						return nil, eval.Errorf("The template 'copy' definition at line '%d' and column '%d' has no name. %s", l.node.Line, l.node.Column, seeCopy)
 					}
 					v, err := p.runCopy(env, l, byName)
+					if deferredIn(err) && byName && env.Partial {
+						env.Unresolved++
+						waiting = append(waiting, l.node.Value())
+						out.Set("copy", waiting)
+						continue
+					}
 					if err != nil {
 						return nil, err
 					}

@@ -27,10 +27,15 @@ func (p *Program) deploymentProperties(env *eval.Env, r *Resource, n *relaxed.No
 	for _, m := range n.Members {
 		switch strings.ToLower(m.Name) {
 		case "template":
-			t := m.Node
+			t, err := p.innerTemplate(env, m.Node)
+			if err != nil {
+				return nil, err
+			}
+			if t == nil {
+				t = m.Node
+			}
 			if !isInner(n) {
 				var secure []Parameter
-				var err error
 				if t, secure, err = p.foldOuter(env, r, t); err != nil {
 					return nil, err
 				}
@@ -107,8 +112,12 @@ func (p *Program) CompileNested(r *Resource, scope *eval.Scope, runtime eval.Run
 	env.Runtime, env.Partial = runtime, true
 	inner := props.Get("template")
 	var shown value.Value
-	if inner.IsNull() {
-		var err error
+	var err error
+	if !inner.IsNull() {
+		if inner, err = p.innerTemplate(env, inner); inner == nil || err != nil {
+			return nil, p.bodyError(r, err)
+		}
+	} else {
 		if inner, shown, err = p.fetchNested(env, r, props, fetch); inner == nil || err != nil {
 			return nil, err
 		}
@@ -171,15 +180,23 @@ func (p *Program) nestedParameters(env *eval.Env, r *Resource, n *relaxed.Node) 
 	}
 	var out []Given
 	for _, m := range n.Members {
-		val := m.Node.Get("value")
-		if val == nil { // a vault reference: a value of its own type that only the deployment reads
-			out = append(out, Given{Name: m.Name, Expr: &expr.Call{Name: "reference", Args: []expr.Expr{&expr.Text{Value: "secret of " + m.Name}}}})
+		val, whole := m.Node.Get("value"), false
+		if _, loop := copies(m.Node); val == nil && (loop || m.Node.Kind == relaxed.Scalar) {
+			val, whole = m.Node, true // a loop named "value", or an expression, makes {"value": …}
+		}
+		if val == nil {
+			out = append(out, secretOf(m.Name))
 			continue
 		}
-		before := env.Unresolved
+		before, ok := env.Unresolved, true
 		v, err := p.node(env, val, true)
 		if err != nil {
 			return nil, p.bodyError(r, err)
+		}
+		if whole {
+			if out, v, ok = wholeParameter(out, m.Name, v); !ok {
+				continue
+			}
 		}
 		if env.Unresolved == before {
 			out = append(out, Given{Name: m.Name, Node: relaxed.FromValue(v, val.Line, val.Column)})
@@ -188,4 +205,44 @@ func (p *Program) nestedParameters(env *eval.Env, r *Resource, n *relaxed.Node) 
 		out = append(out, Given{Name: m.Name, Expr: partlyKnown(v)})
 	}
 	return out, nil
+}
+
+// secretOf stands for a vault reference: a value of its own type that only the
+// deployment reads.
+func secretOf(name string) Given {
+	return Given{Name: name, Expr: &expr.Call{Name: "reference", Args: []expr.Expr{&expr.Text{Value: "secret of " + name}}}}
+}
+
+// wholeParameter takes the value out of an evaluated {"value": …}. ok is false
+// when the parameter is settled, and added to given, without it.
+func wholeParameter(given []Given, name string, v value.Value) (out []Given, inner value.Value, ok bool) {
+	switch v := v.(type) {
+	case *value.Object:
+		if inner, ok = v.Get("value"); ok {
+			return given, inner, true
+		}
+		return append(given, secretOf(name)), nil, false
+	case string:
+		if expr.IsExpression(v) {
+			if e, err := expr.Template(v); err == nil {
+				return append(given, Given{Name: name, Expr: &expr.Property{X: e, Name: "value"}}), nil, false
+			}
+		}
+	}
+	return append(given, secretOf(name)), nil, false
+}
+
+// innerTemplate is the template of a nested deployment: as it stands there, or
+// what an expression makes; nil when that is not known yet.
+func (p *Program) innerTemplate(env *eval.Env, n *relaxed.Node) (*relaxed.Node, error) {
+	s, ok := n.Text()
+	if !ok || !expr.IsExpression(s) {
+		return n, nil
+	}
+	before := env.Unresolved
+	v, err := p.node(env, n, true)
+	if err != nil || env.Unresolved > before {
+		return nil, err
+	}
+	return relaxed.FromValue(v, n.Line, n.Column), nil
 }

@@ -110,6 +110,7 @@ func (p *Program) output(name string, n *relaxed.Node, runtime eval.Runtime) (o 
 	if err := env.Weigh(o.Value); err != nil {
 		return o, false, err
 	}
+	o.Type = spec.wireNameFor(o.Value)
 	if o.Shown = o.Value; spec.holdsSecret(p, 0) {
 		o.Shown = spec.shown(p, o.Value, 0)
 	}

@@ -107,7 +107,7 @@ func (b *binder) compute(q *Parameter, spec *typeSpec) error {
 			if v == nil && spec.nullable {
 				return nil
 			}
-			q.Value = v
+			q.Value, q.Type = v, spec.wireNameFor(v)
 			return spec.checkParameter(b.p, q, v)
 		}
 	}
@@ -147,7 +147,7 @@ func (b *binder) compute(q *Parameter, spec *typeSpec) error {
 	if v == nil && spec.nullable {
 		return nil
 	}
-	q.Value = v
+	q.Value, q.Type = v, spec.wireNameFor(v)
 	return spec.checkParameter(b.p, q, v)
 }
 

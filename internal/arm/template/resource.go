@@ -132,6 +132,10 @@ func (x *expansion) declaration(symbol string, n *relaxed.Node, path string, par
 		return err
 	}
 	count, err := loop.size(env, x.p.least())
+	if d, ok := deferred(err); ok && x.p.src.Partial { // one stands for all of them
+		r := &Resource{Symbol: symbol, Loop: loop.name, serial: -1, Unresolved: d.Error()}
+		return x.instance(r, n, path, nil, &eval.Loop{Name: loop.name, Opaque: true, Outer: outer})
+	}
 	if err != nil {
 		return x.refuse(n, path, err)
 	}

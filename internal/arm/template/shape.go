@@ -1,14 +1,11 @@
 package template
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 )
-
-var contentVersion = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
 
 // readShape checks the members of the root object.
 func (p *Program) readShape() error {
@@ -32,9 +29,6 @@ func (p *Program) readShape() error {
 	version, ok := root.Get("contentVersion").Text()
 	if !ok {
 		return invalid(root, path, "Required property 'contentVersion' not found in JSON. Path '%s', line %d, position %d", path, root.Line, root.Column)
-	}
-	if !contentVersion.MatchString(version) {
-		return invalid(root.Get("contentVersion"), path+".contentVersion", "The template content version '%s' is not valid: it must have the form 'n.n.n.n'. %s", version, seeSyntax)
 	}
 	p.ContentVersion = version
 	if n := root.Get("languageVersion"); !n.IsNull() {

@@ -289,3 +289,34 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	}
 }
+
+// Language version 2.0 has parameters and outputs of any type: what they are
+// shown as is what they hold.
+func TestUntyped(t *testing.T) {
+	t.Parallel()
+	const declared = `"parameters": {"p": {"metadata": {"description": "any"}, "nullable": true}, "q": {"allowedValues": [1, "x"], "defaultValue": "x"}}`
+	p, err := compile(t, request(`"p": {"value": [1]}`, v2, declared, `"resources": {}`, `"outputs": {"p": {"value": "[parameters('p')]"}, "o": {"value": {"a": 1}}, "b": {"value": true}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, failed, err := p.Outputs(nil)
+	if err != nil || len(failed) > 0 {
+		t.Fatal(err, failed)
+	}
+	var got []string
+	for _, q := range p.Parameters {
+		got = append(got, q.Name+" "+q.Type)
+	}
+	for _, o := range out {
+		got = append(got, o.Name+" "+o.Type)
+	}
+	if diff := cmp.Diff([]string{"p Array", "q String", "p Array", "o Object", "b Bool"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := compile(t, request(`"q": {"value": 2}`, v2, declared, `"resources": {}`)); err == nil || !strings.Contains(err.Error(), "not part of the allowed value(s)") {
+		t.Error(err)
+	}
+	if _, err := compile(t, request("", declared, empty)); err == nil || !strings.Contains(err.Error(), "has no 'type'") {
+		t.Error(err)
+	}
+}

@@ -50,8 +50,8 @@ func (p *Program) readTypeDepth(n *relaxed.Node, path string, depth int) (*typeS
 	t := &typeSpec{node: n}
 	name, ok := n.Get("type").Text()
 	if !ok {
-		if p.Symbolic && n.Get("type") == nil && depth > 0 {
-			return t, nil // an untyped part: anything goes
+		if p.Symbolic && n.Get("type") == nil {
+			return t, t.readConstraints(n, path) // untyped: anything goes
 		}
 		return nil, invalid(n, path, "The type declaration at line '%d' and column '%d' has no 'type'. %s", n.Line, n.Column, seeParameters)
 	}
@@ -155,6 +155,25 @@ func (t *typeSpec) wireName() string {
 		return "Secure" + names[t.name]
 	}
 	return names[t.name]
+}
+
+// wireNameFor is wireName for a value of the type: without a declared type it
+// is the value's own.
+func (t *typeSpec) wireNameFor(v value.Value) string {
+	if t.name != "" {
+		return t.wireName()
+	}
+	switch v.(type) {
+	case string:
+		return "String"
+	case int64, *big.Int:
+		return "Int"
+	case bool:
+		return "Bool"
+	case []value.Value:
+		return "Array"
+	}
+	return "Object"
 }
 
 // tokenName is the type as errors print what they expect.

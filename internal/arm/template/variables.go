@@ -80,17 +80,7 @@ func (p *Program) computeVariable(v *variable) (value.Value, error) {
 		err = env.Weigh(out)
 	}
 	if err == nil && env.Unresolved > 0 {
-		// Part of it is not known yet. A whole-value expression can be handed
-		// on; anything larger is read as a JSON constant with expressions inside.
-		if s, ok := out.(string); ok && expr.IsExpression(s) {
-			if e, perr := expr.Template(s); perr == nil {
-				return nil, &eval.Deferred{Function: "variables", Target: v.name, Expr: e}
-			}
-		}
-		if p.hidden != nil {
-			return nil, &eval.Deferred{Function: "variables", Target: v.name, Expr: partlyKnown(out)}
-		}
-		return out, nil
+		return nil, &eval.Deferred{Function: "variables", Target: v.name, Expr: partlyKnown(out)}
 	}
 	if err == nil {
 		return out, nil

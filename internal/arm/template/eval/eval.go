@@ -27,17 +27,20 @@ func (env *Env) Eval(e expr.Expr) (value.Value, error) {
 	case *expr.Property:
 		x, err := env.Eval(e.X)
 		if err != nil {
-			return nil, err
+			return partOf(err, e.Name)
 		}
 		return property(x, e.Name)
 	case *expr.Index:
-		x, err := env.Eval(e.X)
-		if err != nil {
-			return nil, err
+		x, xerr := env.Eval(e.X)
+		if xerr != nil && !isDeferred(xerr) {
+			return nil, xerr
 		}
 		at, err := env.Eval(e.At)
 		if err != nil {
 			return nil, err
+		}
+		if xerr != nil {
+			return partOf(xerr, at)
 		}
 		return index(x, at)
 	}
@@ -163,7 +166,7 @@ func (env *Env) Text(s string) (value.Value, error) {
 	v, err := env.Eval(e)
 	if err != nil && env.Partial && isDeferred(err) {
 		env.Unresolved++
-		return "[" + env.Fold(e).String() + "]", nil
+		return structured(env.Fold(e)), nil
 	}
 	return v, err
 }

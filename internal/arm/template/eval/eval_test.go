@@ -241,7 +241,7 @@ func TestPartial(t *testing.T) {
 		`[concat(toUpper('a'), reference(concat('x', 'y')).z)]`:          `[concat('A', reference('xy').z)]`,
 		`[if(true(), listKeys('x', '1'), variables('obj'))]`:             `[listKeys('x', '1')]`,
 		`[union(variables('obj'), reference('x'))]`:                      `[union(json('{"Abc":1,"list":["x",null]}'), reference('x'))]`,
-		`[createArray(true(), null(), reference('x')['a b'][add(1,1)])]`: `[createArray(true(), null(), reference('x')['a b'][2])]`,
+		`[createArray(true(), null(), reference('x')['a b'][add(1,1)])]`: `[true,null,'[reference(\'x\')[\'a b\'][2]]']`,
 		`[add(1, 2)]`: `3`,
 	} {
 		v, err := env.Text(in)
