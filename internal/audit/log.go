@@ -20,7 +20,7 @@ const (
 	// maxPending bounds the events that wait. Beyond it Record refuses: it must
 	// not wait, its caller may hold the store that the writer needs.
 	maxPending  = 1 << 16
-	segmentSize = 16 << 20
+	segmentSize = 16 << 20 // of Config.SegmentBytes
 	// frameText is about how much text shares a frame, in bytes.
 	frameText = 1 << 20
 	// dirName is the folder inside the data folder.
@@ -43,7 +43,7 @@ type Opener interface {
 	Open(context string, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Log is made of. All but Now and Log are required.
+// Config is what a Log is made of. All but SegmentBytes, Now and Log are required.
 type Config struct {
 	// Dir is the folder of the log; Dir(data) names it.
 	Dir      string
@@ -53,8 +53,11 @@ type Config struct {
 		Sealer
 		Opener
 	}
-	Now func() time.Time
-	Log *slog.Logger
+	// SegmentBytes is how large a file may become before the next one is begun; 0
+	// means 16 MiB. One frame is always written whole.
+	SegmentBytes int64
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Dir is the log's folder in a data folder.
@@ -92,6 +95,9 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{cfg: cfg, now: cfg.Now, log: cfg.Log, wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.room = sync.NewCond(&l.mu)
+	if l.cfg.SegmentBytes <= 0 {
+		l.cfg.SegmentBytes = segmentSize
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -282,7 +288,7 @@ func (l *Log) append(lines []byte, newest uint64) error {
 	if err != nil {
 		return err
 	}
-	if l.file == nil || l.size+int64(len(raw)) > segmentSize {
+	if l.file == nil || l.size+int64(len(raw)) > l.cfg.SegmentBytes {
 		if err := l.begin(number); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ func newUp(deps Deps) *cobra.Command {
 		control, clock                        string
 		allow, limits, inert                  []string
 		probe                                 time.Duration
-		memory, hot                           int64
+		memory, hot, segment                  int64
 		confine, debug, clockTokens, noHints  bool
 	)
 	cmd := &cobra.Command{
@@ -34,7 +34,7 @@ func newUp(deps Deps) *cobra.Command {
 			}
 			cfg.ProxyAddr, cfg.DirectAddr, cfg.CMKRules, cfg.AllowedVaultHosts = proxy, listen, config.CMKRules(rules), allow
 			cfg.KeyProbeInterval, cfg.EngineMemory, cfg.RequireConfinement, cfg.Debug = probe, memory<<20, confine, debug
-			cfg.NoVaultHints, cfg.HotTierBytes = noHints, hot
+			cfg.NoVaultHints, cfg.HotTierBytes, cfg.AuditSegmentBytes = noHints, hot, segment
 			cfg.Control, cfg.Clock, cfg.ClockTokens = control, config.ClockMode(clock), clockTokens
 			cfg.TemplateRoot, cfg.InertProviders = templates, inert
 			if cfg.RequestLimits, err = config.ParseRequestLimits(limits); err != nil {
@@ -62,6 +62,7 @@ func newUp(deps Deps) *cobra.Command {
 	f.BoolVar(&clockTokens, "clock-tokens", false, "token lifetimes follow the manual clock too")
 	f.Int64Var(&memory, "engine-memory", 0, "memory limit of one cluster's engine in MiB (default: 1024)")
 	f.Int64Var(&hot, "hot-tier-bytes", 512<<20, "most bytes of one cluster's rows in compressed in-memory tables, for what is queried again and again; 0 keeps none")
+	f.Int64Var(&segment, "audit-segment-bytes", 16<<20, "how large a file of the audit log may become before the next one is begun")
 	f.BoolVar(&confine, "require-confinement", false, "refuse to run an engine that cannot be fully confined")
 	f.BoolVar(&debug, "debug", false, "log at debug level")
 	return cmd

@@ -63,6 +63,8 @@ type Config struct {
 	// HotTierBytes is the most that compressed in-memory tables of one cluster may
 	// take, besides EngineMemory; default 512 MiB, 0 turns them off.
 	HotTierBytes int64
+	// AuditSegmentBytes is how large a file of the audit log may become; default 16 MiB.
+	AuditSegmentBytes int64
 	// RequestLimits are what ARM enforces per clock hour, principal and
 	// subscription; 0 is not enforced.
 	RequestLimits RequestLimits
@@ -80,13 +82,14 @@ func Default() (Config, error) {
 		return Config{}, err
 	}
 	return Config{
-		DataDir:          filepath.Join(data, "kustos"),
-		ProxyAddr:        "127.0.0.1:8400",
-		DirectAddr:       "127.0.0.1:8443",
-		CMKRules:         RulesCurrent,
-		Clock:            RealClock,
-		KeyProbeInterval: 20 * time.Second,
-		HotTierBytes:     512 << 20,
+		DataDir:           filepath.Join(data, "kustos"),
+		ProxyAddr:         "127.0.0.1:8400",
+		DirectAddr:        "127.0.0.1:8443",
+		CMKRules:          RulesCurrent,
+		Clock:             RealClock,
+		KeyProbeInterval:  20 * time.Second,
+		HotTierBytes:      512 << 20,
+		AuditSegmentBytes: 16 << 20,
 	}, nil
 }
 
@@ -181,6 +184,9 @@ func (c Config) Validate() error {
 	}
 	if c.HotTierBytes < 0 {
 		return fmt.Errorf("--hot-tier-bytes %d is less than nothing", c.HotTierBytes)
+	}
+	if c.AuditSegmentBytes < 4<<10 {
+		return fmt.Errorf("--audit-segment-bytes %d is under 4096", c.AuditSegmentBytes)
 	}
 	for _, ns := range c.InertProviders {
 		if !regexp.MustCompile(`^[A-Za-z0-9]+(\.[A-Za-z0-9]+)+$`).MatchString(ns) {

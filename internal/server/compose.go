@@ -123,7 +123,8 @@ func compose(ctx context.Context, cfg config.Config, in *instance, log *slog.Log
 		return nil, err
 	}
 	p.faults = faults.New(faults.Config{Log: log, Name: p.clusterName, Now: tokens})
-	p.audit, err = audit.Open(ctx, audit.Config{Dir: audit.Dir(in.dir), Instance: in.barrier.InstanceID(), Store: in.store, Sealer: in.barrier, Now: now, Log: log})
+	p.audit, err = audit.Open(ctx, audit.Config{Dir: audit.Dir(in.dir), Instance: in.barrier.InstanceID(), Store: in.store, Sealer: in.barrier,
+		SegmentBytes: cfg.AuditSegmentBytes, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}

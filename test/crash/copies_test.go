@@ -45,11 +45,11 @@ func TestKillBackupAndRestore(t *testing.T) {
 			if name == "restore" {
 				args = append(args, good)
 			}
-			attempt := func(target string) *counter {
+			attempt := func(target string) *record {
 				must(t, os.RemoveAll(try.result))
 				must(t, os.RemoveAll(try.result+".part"))
-				points := &counter{seen: map[string]int{}, target: target, step: name}
-				process := &traced{dir: inst.Root, reached: func(point string) bool { return points.reached(point) }}
+				points := newRecord(name, target)
+				process := &traced{dir: inst.Root, reached: points.reached}
 				log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 				must(t, err)
 				defer log.Close()
@@ -66,7 +66,7 @@ func TestKillBackupAndRestore(t *testing.T) {
 			all := attempt("").points
 			targets := choose(t, all)
 			for _, target := range targets {
-				attempt(target)
+				attempt(target.name())
 			}
 			t.Logf("%d points, killed at %d", len(all), len(targets))
 			attempt("")

@@ -32,9 +32,9 @@ type object = map[string]any
 
 // batch is rows that were sent to a table at once.
 type batch struct {
-	table string
-	first int
-	acked bool
+	table          string
+	first, rows    int
+	acked, refused bool // neither: the server ended first
 }
 
 // story is a server's life and what is known to have happened in it.
@@ -42,25 +42,22 @@ type story struct {
 	t       *testing.T
 	inst    *client.Instance
 	process *traced
-	enter   func(step string)
 	c       *client.Client
 	uri     string
+	double  bool
 	key     string // of the cluster in force as last acknowledged
 	keyNext string // that was asked for since, "-" for none
 
 	batches    map[string]*batch
 	did, tried map[string]bool
 	killed     bool
-	points     []string
+	points     []point
 }
 
-// live runs every step; the first error is the end of the server, or a defect.
-func (s *story) live() error {
-	s.did, s.tried, s.keyNext = map[string]bool{}, map[string]bool{}, "-"
-	steps := []struct {
-		name string
-		do   func() error
-	}{
+// life is ingestion, seals, merges, retention, drops, changes of every key, a
+// re-encryption and a backup.
+func (s *story) life() []step {
+	return []step{
 		{"start", s.ready}, {"cluster", s.makeCluster}, {"tables", s.makeTables}, {"ingest", s.ingest},
 		{"customer's key", func() error { return s.changeKey("k1") }},
 		{"seal", func() error { return s.advance("6m", "extent written", 3) }},
@@ -68,7 +65,7 @@ func (s *story) live() error {
 		{"extents", s.direct},
 		{"merge", func() error { return s.advance("2m", "extents merged", 1) }},
 		{"database's key", s.databaseKey},
-		{"new version", func() error { return s.newVersion() }},
+		{"new version", s.newVersion},
 		{"another key", func() error { return s.changeKey("k2") }},
 		{"retention", s.retention},
 		{"drop", s.drop},
@@ -78,14 +75,6 @@ func (s *story) live() error {
 		{"platform's key", func() error { return s.changeKey("") }},
 		{"stop", s.stop},
 	}
-	for _, step := range steps {
-		s.enter(step.name)
-		if err := step.do(); err != nil {
-			return err
-		}
-		s.did[step.name] = true
-	}
-	return nil
 }
 
 func (s *story) ctx() context.Context { return s.t.Context() }
@@ -140,7 +129,7 @@ func (s *story) makeCluster() error {
 	return errors.Join(
 		s.c.ARM(s.ctx(), http.MethodPut, harness.GroupPath(s.c), "2021-04-01", object{"location": harness.Location}, nil),
 		s.arm(http.MethodPut, clusterPath, object{"location": harness.Location, "identity": object{"type": "SystemAssigned"},
-			"sku": object{"name": "Standard_D13_v2", "tier": "Standard", "capacity": 2}, "properties": object{"enableStreamingIngest": true}}, &made),
+			"sku": object{"name": "Standard_D13_v2", "tier": "Standard", "capacity": 2}, "properties": object{"enableStreamingIngest": true, "enableDoubleEncryption": s.double}}, &made),
 		s.note("uri", func() error { s.uri = made.Properties.URI; return nil }),
 		s.database("db", object{}), s.database("short", object{"softDeletePeriod": "P1D"}),
 		s.c.ARM(s.ctx(), http.MethodPut, harness.GroupPath(s.c)+"/providers/Microsoft.KeyVault/vaults/kvlife", "2022-07-01", object{"location": harness.Location, "properties": object{
@@ -191,15 +180,21 @@ func (s *story) send(table, label string) error {
 	b, body := s.newBatch(table, label)
 	database, name, _ := strings.Cut(table, ".")
 	err := s.query(database, ".ingest inline into table "+name+" <|\n"+body)
-	b.acked = err == nil
+	b.note(err)
 	return err
 }
 
+// note is how the server answered, if it did.
+func (b *batch) note(err error) {
+	var refused *client.RefusedError
+	b.acked, b.refused = err == nil, errors.As(err, &refused)
+}
+
 func (s *story) newBatch(table, label string) (*batch, string) {
-	b := &batch{table: table, first: 1000 * (len(s.batches) + 1)}
+	b := &batch{table: table, first: 1000 * (len(s.batches) + 1), rows: batchRows}
 	s.batches[label] = b
 	var body strings.Builder
-	for id := b.first; id < b.first+batchRows; id++ {
+	for id := b.first; id < b.first+b.rows; id++ {
 		fmt.Fprintf(&body, "%d,row %d\n", id, id)
 	}
 	return b, body.String()
@@ -222,14 +217,21 @@ func (s *story) ingest() error {
 // direct makes extents past the log, enough of them to be merged.
 func (s *story) direct() error {
 	for i := range 8 {
-		b, _ := s.newBatch("db.T", fmt.Sprint("direct ", i))
-		err := s.query("db", fmt.Sprintf(".set-or-append T <| range Id from %d to %d step 1 | extend Text = tostring(Id)", b.first, b.first+batchRows-1))
-		if err != nil {
+		if err := s.sendDirect("db.T", fmt.Sprint("direct ", i), batchRows); err != nil {
 			return err
 		}
-		b.acked = true
 	}
 	return nil
+}
+
+// sendDirect makes an extent past the log.
+func (s *story) sendDirect(table, label string, rows int) error {
+	b, _ := s.newBatch(table, label)
+	b.rows = rows
+	database, name, _ := strings.Cut(table, ".")
+	err := s.query(database, fmt.Sprintf(".set-or-append %s <| range Id from %d to %d step 1 | extend Text = tostring(Id)", name, b.first, b.first+rows-1))
+	b.note(err)
+	return err
 }
 
 // advance moves the clock and waits until the log has said something so often.
@@ -260,7 +262,8 @@ func (s *story) changeKey(name string) error {
 	return err
 }
 
-func (s *story) databaseKey() error {
+// ownKey makes a database with a key of its own.
+func (s *story) ownKey() error {
 	own := object{"keyVaultProperties": object{"keyVaultUri": vaultHost, "keyName": "k2"}}
 	if err := s.database("own", own); err != nil {
 		return err
@@ -269,7 +272,11 @@ func (s *story) databaseKey() error {
 	if err != nil {
 		return err
 	}
-	if err := s.send("own.O", "own"); err != nil {
+	return s.send("own.O", "own")
+}
+
+func (s *story) databaseKey() error {
+	if err := s.ownKey(); err != nil {
 		return err
 	}
 	patch := func(properties object) error {

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -57,9 +56,9 @@ func launch() {
 // traced is a process that stops before everything it does to files below dir.
 type traced struct {
 	dir string
-	// reached is told every point in turn, and says whether to kill the process
-	// there. It is called by one goroutine.
-	reached func(point string) (kill bool)
+	// reached is told every point in turn, by what is done and to which file, and
+	// says whether to kill the process there. It is called by one goroutine.
+	reached func(deed, file string) (kill bool)
 
 	pid    int
 	killed bool
@@ -131,7 +130,7 @@ func (p *traced) follow() error {
 		pass := 0
 		switch sig := status.StopSignal(); {
 		case sig == unix.SIGTRAP && status.TrapCause() == unix.PTRACE_EVENT_SECCOMP:
-			if point := p.point(thread); point != "" && !p.killed && p.reached(point) {
+			if deed, file := p.point(thread); deed != "" && !p.killed && p.reached(deed, file) {
 				p.killed = true
 				_ = unix.Kill(p.pid, unix.SIGKILL)
 			}
@@ -146,18 +145,19 @@ func (p *traced) follow() error {
 var (
 	guid      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	temporary = regexp.MustCompile(`\.[0-9]+\.tmp$|(\.backup-)[0-9]+`)
-	numbered  = regexp.MustCompile(`[0-9]{8,}`)
+	numbered  = regexp.MustCompile(`[0-9a-f]{16}|[0-9]{8,}`)
 )
 
-// point names what a thread is about to do: "" when it is nothing to a file below dir.
-func (p *traced) point(thread int) string {
+// point names what a thread is about to do, with ids left out, and the file as it
+// is called: "" when it is nothing to a file below dir.
+func (p *traced) point(thread int) (deed, file string) {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(thread, &regs) != nil {
-		return ""
+		return "", ""
 	}
 	call, ok := changing[regs.Orig_rax]
 	if !ok {
-		return ""
+		return "", ""
 	}
 	args := []uint64{regs.Rdi, regs.Rsi, regs.Rdx, regs.R10}
 	var path string
@@ -181,16 +181,16 @@ func (p *traced) point(thread int) string {
 			flags = args[2]
 		}
 		if flags&unix.O_CREAT == 0 {
-			return ""
+			return "", ""
 		}
 	}
 	rel, err := filepath.Rel(p.dir, path)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
-		return ""
+		return "", ""
 	}
 	rel = strings.TrimSuffix(rel, " (deleted)")
-	rel = temporary.ReplaceAllString(guid.ReplaceAllString(rel, "ID"), "$1*")
-	return call.name + " " + numbered.ReplaceAllString(rel, "N")
+	name := temporary.ReplaceAllString(guid.ReplaceAllString(rel, "ID"), "$1*")
+	return call.name + " " + numbered.ReplaceAllString(name, "N"), rel
 }
 
 func descriptor(thread int, fd uint64) string {
@@ -220,30 +220,4 @@ func text(thread int, at uint64) string {
 		out = append(out, piece[:n]...)
 	}
 	return ""
-}
-
-// counter numbers the points of a run: each is told by its step, by what is
-// done to what, and how often that was done before.
-type counter struct {
-	mu     sync.Mutex
-	step   string
-	seen   map[string]int
-	points []string
-	target string
-}
-
-func (c *counter) enter(step string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.step = step
-}
-
-func (c *counter) reached(point string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	name := c.step + ": " + point
-	c.seen[name]++
-	name = fmt.Sprintf("%s #%d", name, c.seen[name])
-	c.points = append(c.points, name)
-	return name == c.target
 }
