@@ -319,7 +319,7 @@ func (b *bound) pinSeen(ctx context.Context, child engine.Child, t *table, exten
 func (h *hotTier) loaded(x *slice, old []*slice, err error) {
 	h.mu.Lock()
 	x.cancel, x.ready = nil, true
-	seen := err == nil && !x.doomed
+	seen, extents := err == nil && !x.doomed, x.extents
 	switch {
 	case seen:
 		h.publish(x, old)
@@ -331,8 +331,8 @@ func (h *hotTier) loaded(x *slice, old []*slice, err error) {
 	}
 	h.mu.Unlock()
 	if seen {
-		h.s.log.Info("extents loaded into the hot tier", "table", x.table.meta.ID, "extents", len(x.extents), "rows", x.rows, "bytes", x.bytes)
-		for _, e := range x.extents {
+		h.s.log.Info("extents loaded into the hot tier", "table", x.table.meta.ID, "extents", len(extents), "rows", x.rows, "bytes", x.bytes)
+		for _, e := range extents {
 			h.s.cache.remove(e.ID) // one plaintext is enough
 		}
 		return

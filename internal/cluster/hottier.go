@@ -149,7 +149,7 @@ func (h *hotTier) wakeUp() {
 
 // cover finds slices for a query over the extents wanted of a table of which it
 // sees all of v. What the slices do not hold is the rest. They must be released.
-func (h *hotTier) cover(child engine.Child, t *table, v view, wanted []catalog.Extent, top bool) (found []*slice, rest []catalog.Extent) {
+func (h *hotTier) cover(child engine.Child, t *table, v view, wanted []catalog.Extent) (found []*slice, rest []catalog.Extent) {
 	if h == nil || len(wanted) == 0 {
 		return nil, wanted
 	}
@@ -161,11 +161,6 @@ func (h *hotTier) cover(child engine.Child, t *table, v view, wanted []catalog.E
 	}
 	h.touch(now, t, wanted)
 	found, rest = h.match(t, v, wanted)
-	if len(rest) > 0 && top && len(v.buffers) == 0 {
-		// The engine finds the first rows of one list of files faster than those
-		// of files and tables together.
-		return nil, wanted
-	}
 	for _, x := range found {
 		x.users++
 		x.touches.note(now, h.policy.Touches)
@@ -283,6 +278,43 @@ func (h *hotTier) retire(x *slice) {
 	}
 }
 
+// replace says that an extent is about to stand in the place of another, with the
+// same rows: what is in memory of these stays. A slice that is being loaded reads
+// the old file, which goes, and is given up as for any that goes.
+func (h *hotTier) replace(old, fresh catalog.Extent) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k := h.heat[old.ID]
+	if k == nil {
+		return
+	}
+	for _, x := range slices.Clone(h.slices[k.table.meta.ID]) {
+		i := slices.IndexFunc(x.extents, func(e catalog.Extent) bool { return e.ID == old.ID })
+		switch {
+		case i >= 0 && x.ready:
+			x.extents = slices.Clone(x.extents) // somebody may look at them
+			x.extents[i] = fresh
+		case i >= 0:
+			h.state.Stale++
+			h.doom(x)
+		}
+	}
+	delete(h.heat, old.ID)
+	k.extent = fresh
+	h.heat[fresh.ID] = k
+	if w, ok := h.weight[old.ID]; ok {
+		delete(h.weight, old.ID)
+		h.weight[fresh.ID] = w
+	}
+}
+
+func (x *slice) holdsExtent(id string) bool {
+	return slices.ContainsFunc(x.extents, func(e catalog.Extent) bool { return e.ID == id })
+}
+
 // remove forgets an extent that is no longer in the catalogue.
 func (h *hotTier) remove(id string) {
 	if h == nil {
@@ -297,7 +329,7 @@ func (h *hotTier) remove(id string) {
 	delete(h.heat, id)
 	delete(h.weight, id)
 	for _, x := range slices.Clone(h.slices[k.table.meta.ID]) {
-		if slices.ContainsFunc(x.extents, func(e catalog.Extent) bool { return e.ID == id }) {
+		if x.holdsExtent(id) {
 			h.state.Stale++
 			h.doom(x)
 		}

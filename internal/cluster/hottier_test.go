@@ -171,6 +171,69 @@ func TestHotTierFollowsTheCatalogue(t *testing.T) {
 	})
 }
 
+// A re-encryption changes keys and files, not rows: what is in memory of these stays.
+func TestHotTierOutlivesReencryption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		w := hotWorld(t, HotPolicy{Bytes: 1 << 30, Touches: 1})
+		want := w.extents(0, 3)
+		w.want("T", want...)
+		before := w.hot()
+		if before.Tables != 1 || before.Extents != 3 {
+			t.Fatalf("not hot: %+v", before)
+		}
+		files, opened := w.files(".kxt"), w.engine.alive()[0].opened
+		_, err := w.r.Reencrypt(ctx, testCluster, ReencryptionRequest{})
+		w.must(err)
+		after := w.hot() // when all has come to rest
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Fatalf("the hot tier (-before +after):\n%s", diff)
+		}
+		for _, f := range w.files(".kxt") {
+			if slices.Contains(files, f) {
+				t.Fatalf("%s was not rewritten", f)
+			}
+		}
+		w.want("T", want...)
+		if st := w.hot(); st.Queries != before.Queries+1 || w.engine.alive()[0].opened != opened {
+			t.Fatalf("the hot table was not read: %+v", st)
+		}
+		w.must(w.r.DropTable(ctx, testCluster, "db", "T"))
+		if st := w.hot(); st.Tables != 0 || st.Bytes != 0 || w.tablesOf() != 0 {
+			t.Fatalf("after the end of the table: %+v, %d tables in the child", st, w.tablesOf())
+		}
+	})
+}
+
+// A table that is being loaded from a file that goes is given up, and loaded again.
+func TestHotTierLoadsAgainAfterReencryption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := hotWorld(t, HotPolicy{Bytes: 1 << 30, Touches: 1})
+		want := w.extents(0, 2)
+		goOn := make(chan struct{})
+		w.engine.mu.Lock()
+		w.engine.onLoad = func(*fakeChild) error { <-goOn; return nil }
+		w.engine.mu.Unlock()
+		w.want("T", want...)
+		if st := w.hot(); !st.Busy || st.Tables != 0 {
+			t.Fatalf("a load is under way: %+v", st)
+		}
+		_, err := w.r.Reencrypt(context.Background(), testCluster, ReencryptionRequest{})
+		w.must(err)
+		synctest.Wait() // until it is done
+		w.want("T", want...)
+		close(goOn)
+		if st := w.hot(); st.Stale != 1 {
+			t.Fatalf("what was being loaded was not given up: %+v", st)
+		}
+		later(time.Minute)
+		w.want("T", want...)
+		if st := w.hot(); st.Tables != 1 || st.Extents != 2 || w.tablesOf() != 1 {
+			t.Fatalf("not loaded again: %+v, %d tables in the child", st, w.tablesOf())
+		}
+	})
+}
+
 // A load holds nobody up, and ends when its table goes.
 func TestHotTierLoadsInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -353,6 +416,11 @@ func TestHotTierChangesNoAnswer(t *testing.T) {
 			"kill": func(*rapid.T) {
 				for _, c := range w.engine.alive() {
 					c.Close()
+				}
+			},
+			"re-encrypt": func(*rapid.T) {
+				if _, err := w.r.Reencrypt(ctx, testCluster, ReencryptionRequest{}); err != nil && !errors.Is(err, ErrReencrypting) {
+					rt.Fatal(err)
 				}
 			},
 			"time goes by": func(*rapid.T) { ahead.Add(int64(2 * time.Minute)) },

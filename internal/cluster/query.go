@@ -15,6 +15,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/kql/branch"
 )
 
 // Query starts a statement and returns its rows as they come.
@@ -72,7 +73,7 @@ func (s *session) bind(ctx context.Context, child engine.Child, q Query) (*bound
 }
 
 func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
-	pairs := make([]string, 0, 2*len(q.Tables))
+	sql, pairs := q.SQL, make([]string, 0, 2*len(q.Tables))
 	b.s.opening.RLock()
 	defer b.s.opening.RUnlock()
 	for _, ref := range q.Tables {
@@ -85,7 +86,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 			return err
 		}
 		b.views = append(b.views, v)
-		hot, rest := b.s.hot.cover(child, t, v, prune(slices.Clone(v.extents), ref.Prune), firstRows(q.SQL))
+		hot, rest := b.s.hot.cover(child, t, v, prune(slices.Clone(v.extents), ref.Prune))
 		b.slices = append(b.slices, hot...)
 		v.extents = rest
 		if err := openable(child, len(v.extents)); err != nil {
@@ -96,7 +97,9 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		if err != nil {
 			return err
 		}
-		pairs = append(pairs, ref.Placeholder, source(v, hot, hots))
+		parts := source(v, hot, hots)
+		sql = branch.Expand(sql, ref.Branches, parts)
+		pairs = append(pairs, ref.Placeholder, "("+strings.Join(parts, " UNION ALL ")+")")
 	}
 	named := make(map[string]bool, len(b.pinned))
 	for _, h := range b.pinned {
@@ -105,7 +108,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 			b.statement.Extents = append(b.statement.Extents, h.name)
 		}
 	}
-	b.statement.SQL = strings.NewReplacer(pairs...).Replace(q.SQL)
+	b.statement.SQL = strings.NewReplacer(pairs...).Replace(sql)
 	return nil
 }
 
@@ -184,16 +187,9 @@ func mayHold(e catalog.Extent, r Range) bool {
 	return ok && have.Min <= r.Max && r.Min <= have.Max
 }
 
-// firstRows says that a statement asks for the first rows of an order. The
-// compiler writes no text of a user's into SQL.
-func firstRows(sql string) bool {
-	return strings.Contains(sql, " ORDER BY ") && strings.Contains(sql, " LIMIT ")
-}
-
-// source is the FROM item that yields a table's columns: hot tables, other
-// extents, grouped by which columns they hold, and buffers.
-func source(v view, tables []*slice, hots []*hot) string {
-	var parts []string
+// source is the parts that together yield a table's rows, at least one: hot tables,
+// other extents, grouped by which columns they hold, and buffers.
+func source(v view, tables []*slice, hots []*hot) (parts []string) {
 	for _, x := range tables {
 		parts = append(parts, selectFrom(v.columns, x.has, engine.HotTable(x.name)))
 	}
@@ -224,7 +220,7 @@ func source(v view, tables []*slice, hots []*hot) string {
 		none := func(catalog.Column) bool { return false }
 		parts = append(parts, selectFrom(v.columns, none, "(SELECT 1) WHERE false"))
 	}
-	return "(" + strings.Join(parts, " UNION ALL ") + ")"
+	return parts
 }
 
 func selectFrom(columns []catalog.Column, has func(catalog.Column) bool, from string) string {

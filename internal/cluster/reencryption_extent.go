@@ -196,6 +196,7 @@ func (s *session) exchange(ctx context.Context, job *reencryption, l located, fr
 	case gone:
 		s.removeExtents([]catalog.Extent{*fresh})
 	default:
+		s.hot.replace(l.e, *fresh) // the copy was compared
 		l.t.swap([]catalog.Extent{l.e}, fresh)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/kustos-io/kustos/internal/engine"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/extent"
+	"github.com/kustos-io/kustos/internal/kql/branch"
 )
 
 // Spec is what a cluster is made from.
@@ -152,6 +153,8 @@ type Query struct {
 type TableRef struct {
 	Placeholder string // as it stands in SQL: "{{table:0}}"
 	TableID     string // catalog.Table.ID; a table of any database of the cluster
+	// Branches are pieces of SQL that are repeated for each part of the table.
+	Branches []branch.Branch
 	// Prune leaves out extents that cannot hold a wanted row. Every range must
 	// be implied by the query; rows outside may still come.
 	Prune []Range

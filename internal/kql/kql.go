@@ -5,6 +5,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/kql/ast"
 	"github.com/kustos-io/kustos/internal/kql/bind"
+	"github.com/kustos-io/kustos/internal/kql/branch"
 	"github.com/kustos-io/kustos/internal/kql/funcs"
 	"github.com/kustos-io/kustos/internal/kql/ops"
 	"github.com/kustos-io/kustos/internal/kql/parse"
@@ -73,6 +74,9 @@ type ResultColumn struct {
 type TableUse struct {
 	Placeholder string
 	Ref         string
+	// Branches are pieces of SQL that must be written out by [branch.Expand] over the
+	// parts of what takes the table's place.
+	Branches []branch.Branch
 }
 
 // Prelude lists the SQL statements to run once in an engine before any Result.
@@ -141,7 +145,7 @@ func result(b *bind.Binder, scope *bind.Scope, st *ast.Query) (*Result, error) {
 		r.Columns = append(r.Columns, ResultColumn{Name: c.Name, Type: c.Type})
 	}
 	for _, u := range sql.Tables {
-		r.Tables = append(r.Tables, TableUse{Placeholder: u.Placeholder, Ref: u.Ref})
+		r.Tables = append(r.Tables, TableUse{Placeholder: u.Placeholder, Ref: u.Ref, Branches: u.Branches})
 	}
 	return r, nil
 }

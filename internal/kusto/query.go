@@ -61,7 +61,7 @@ func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultT
 			t.columns = append(t.columns, column{col.Name, col.Type})
 		}
 		for _, use := range res.Tables {
-			t.query.Tables = append(t.query.Tables, cluster.TableRef{Placeholder: use.Placeholder, TableID: use.Ref})
+			t.query.Tables = append(t.query.Tables, cluster.TableRef{Placeholder: use.Placeholder, TableID: use.Ref, Branches: use.Branches})
 		}
 		if t.visualization, err = visualization(res); err != nil {
 			return nil, err

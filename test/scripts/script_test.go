@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "sealed": sealed, "ready": ready, "down": down, "crash": crash, "kustos": kustos,
-			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "capture": capture, "nowhere": nowhere,
+			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "comes": comes, "capture": capture, "nowhere": nowhere,
 			"damage": damage, "control": control, "struck": struck, "kustos-log": kustosLog,
 			"graph": graph, "signin": signin, "call": call, "settled": settled, "shown": shown,
 		},
@@ -230,6 +231,26 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		out, err := rows(ts, args)
 		if (err != nil) == neg {
 			finish(ts, neg, out, err)
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("not within %s; the last answer was %q, %v", patience, out, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// comes CLUSTER DATABASE TEXT PATTERN: asks until the answer matches.
+func comes(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[3])
+	deadline := time.After(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, err := rows(ts, args)
+		if err == nil && want.MatchString(out) {
+			finish(ts, false, out, nil)
 			return
 		}
 		select {

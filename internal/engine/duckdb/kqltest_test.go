@@ -21,6 +21,7 @@ import (
 	duck "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/kustos-io/kustos/internal/kql"
+	"github.com/kustos-io/kustos/internal/kql/branch"
 	"github.com/kustos-io/kustos/internal/kql/funcs"
 	"github.com/kustos-io/kustos/internal/kql/kqltest"
 	"github.com/kustos-io/kustos/internal/kql/types"
@@ -101,22 +102,23 @@ func (m memory) heat(t *testing.T, tables []kqltest.Table, where string) memory 
 	return m
 }
 
-// source is what stands for a table in a statement.
-func (m memory) source(name string) string {
+// parts are what stands for a table in a statement.
+func (m memory) parts(name string) []string {
 	switch m.where {
 	case "hot":
-		return "(SELECT * FROM h_1.main.t_" + name + ")"
+		return []string{"SELECT * FROM h_1.main.t_" + name}
 	case "half":
-		return "(SELECT * FROM h_1.main.t_" + name + " UNION ALL SELECT * FROM t_" + name + ")"
+		return []string{"SELECT * FROM h_1.main.t_" + name, "SELECT * FROM t_" + name}
 	}
-	return "(SELECT * FROM t_" + name + ")"
+	return []string{"SELECT * FROM t_" + name}
 }
 
 // Query implements kqltest.Engine.
 func (m memory) Query(ctx context.Context, r kql.Result, _ []kqltest.Table) ([][]any, error) {
 	text := r.SQL
 	for _, u := range r.Tables {
-		text = strings.ReplaceAll(text, u.Placeholder, m.source(u.Ref))
+		parts := m.parts(u.Ref)
+		text = strings.ReplaceAll(branch.Expand(text, u.Branches, parts), u.Placeholder, "("+strings.Join(parts, " UNION ALL ")+")")
 	}
 	res, err := m.db.QueryContext(ctx, text, r.Params...)
 	if err != nil {

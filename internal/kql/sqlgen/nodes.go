@@ -26,7 +26,9 @@ func (g *Generator) node(n plan.Node) (string, error) {
 func (g *Generator) write(n plan.Node) (string, error) {
 	switch n := n.(type) {
 	case *plan.Table:
-		return g.table(n), nil
+		return g.table(n, g.use(n.Ref).Placeholder), nil
+	case *part:
+		return g.table(n.table, n.place), nil
 	case *plan.Values:
 		return g.valuesTable(n)
 	case *plan.Range:
@@ -63,15 +65,10 @@ func (g *Generator) write(n plan.Node) (string, error) {
 		}
 		return strings.Join(parts, " UNION ALL "), nil
 	case *plan.Limit:
-		in, err := g.from("SELECT *", n.In)
-		if err != nil {
-			return "", err
+		if t := rowWise(n.In); t != nil && len(n.Order) > 0 {
+			return g.branch(n, t)
 		}
-		if len(n.Order) > 0 {
-			in += " ORDER BY " + g.d.OrderBy(n.Order)
-		}
-		count, err := g.Expr(n.N)
-		return in + " LIMIT " + count, err
+		return g.limit(n, n.In)
 	case *plan.FirstPerKey:
 		in, err := g.from("SELECT *", n.In)
 		if err != nil {
@@ -165,17 +162,18 @@ func (g *Generator) items(list []plan.Item) ([]string, error) {
 	return out, nil
 }
 
-func (g *Generator) table(t *plan.Table) string {
-	place := ""
-	for _, u := range g.tables {
-		if u.Ref == t.Ref {
-			place = u.Placeholder
+// use is the statement's use of a stored table.
+func (g *Generator) use(ref string) *Use {
+	for i := range g.tables {
+		if g.tables[i].Ref == ref {
+			return &g.tables[i]
 		}
 	}
-	if place == "" {
-		place = "{{table:" + strconv.Itoa(len(g.tables)) + "}}"
-		g.tables = append(g.tables, Use{Placeholder: place, Ref: t.Ref})
-	}
+	g.tables = append(g.tables, Use{Placeholder: "{{table:" + strconv.Itoa(len(g.tables)) + "}}", Ref: ref})
+	return &g.tables[len(g.tables)-1]
+}
+
+func (g *Generator) table(t *plan.Table, place string) string {
 	cols := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		cols[i] = c.Physical + " AS " + Name(c.ID)

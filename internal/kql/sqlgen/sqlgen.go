@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kustos-io/kustos/internal/kql/branch"
 	"github.com/kustos-io/kustos/internal/kql/plan"
 	"github.com/kustos-io/kustos/internal/kql/types"
 )
@@ -17,6 +18,8 @@ const maxSQL = 4 << 20
 type Use struct {
 	Placeholder string
 	Ref         string
+	// Branches are pieces of the text that may be repeated for each part of the table.
+	Branches []branch.Branch
 }
 
 // Statement is SQL with its parameters, numbered from $1, and the tables it reads.
@@ -126,6 +129,8 @@ type Generator struct {
 	shared map[any]string
 	ctes   []string
 	size   int
+	// branches is how many pieces are marked.
+	branches int
 	// reads collects the subqueries the SELECT being written reads as columns; nil outside a frame.
 	reads *[]string
 }
