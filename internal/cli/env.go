@@ -19,7 +19,7 @@ type variable struct{ Name, Value string }
 // clientEnv is what points an unmodified Azure client at the server: proxy,
 // trust and a private Azure profile. It holds no secret.
 func clientEnv(c connection.File) ([]variable, error) {
-	profile, err := azureConfigDir(c.InstanceID)
+	profile, err := azureConfigDir(c)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +45,10 @@ func secretEnv(c connection.File) []variable {
 	return []variable{{"AZURE_CLIENT_SECRET", c.ClientSecret}, {"ARM_CLIENT_SECRET", c.ClientSecret}}
 }
 
-// azureConfigDir is the private profile folder of one instance. It lies
-// outside the data folder, because az writes credentials there in clear.
-func azureConfigDir(instanceID string) (string, error) {
+// azureConfigDir is the private profile folder of one instance, and of one
+// tenant but the first. It lies outside the data folder, because az writes
+// credentials there in clear.
+func azureConfigDir(c connection.File) (string, error) {
 	state := os.Getenv("XDG_STATE_HOME")
 	if state == "" {
 		home, err := os.UserHomeDir()
@@ -56,12 +57,17 @@ func azureConfigDir(instanceID string) (string, error) {
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
-	dir := filepath.Join(state, "kustos", "azure", instanceID)
+	dir := filepath.Join(state, "kustos", "azure", c.InstanceID)
+	for _, t := range c.Tenants {
+		if t.TenantID == c.TenantID {
+			dir = filepath.Join(dir, c.TenantID)
+		}
+	}
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
 func newEnv() *cobra.Command {
-	var format string
+	var format, tenant string
 	var credentials bool
 	cmd := &cobra.Command{
 		Use:   "env",
@@ -81,6 +87,7 @@ func newEnv() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "shell", "shell, powershell, json or github")
+	tenantFlag(cmd, &tenant)
 	cmd.Flags().BoolVar(&credentials, "credentials", false, "also print the service principal's secret")
 	return cmd
 }

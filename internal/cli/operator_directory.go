@@ -31,7 +31,7 @@ func newOperatorIdentity(on operatorCommand) *cobra.Command {
 
 // newOperatorUser makes a person; the password comes as a passphrase does.
 func newOperatorUser(on operatorCommand, fd *int) *cobra.Command {
-	var display string
+	var display, tenant string
 	var owner bool
 	cmd := on("create-user NAME", "Make a person who signs in with a password", func(cmd *cobra.Command, c *operator.Client) error {
 		password, err := readPassphrase(*fd, true)
@@ -43,7 +43,7 @@ func newOperatorUser(on operatorCommand, fd *int) *cobra.Command {
 		if display == "" {
 			display, _, _ = strings.Cut(name, "@")
 		}
-		user, err := c.CreateUser(cmd.Context(), name, display, owner, password)
+		user, err := c.CreateUser(cmd.Context(), operator.NewUser{Tenant: tenant, Name: name, DisplayName: display, Owner: owner, Password: password})
 		if err == nil {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s (object id %s)\n", user.UPN, user.ObjectID)
 		}
@@ -51,17 +51,21 @@ func newOperatorUser(on operatorCommand, fd *int) *cobra.Command {
 	})
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.Flags().StringVar(&display, "display-name", "", "the name that people see (default: the name before the @)")
-	cmd.Flags().BoolVar(&owner, "owner", false, "make the person Owner of the subscription")
+	tenantFlag(cmd, &tenant)
+	cmd.Flags().BoolVar(&owner, "owner", false, "make the person Owner of the tenant's first subscription")
 	return cmd
 }
 
 // newOperatorSigningKey rotates the token signing key.
 func newOperatorSigningKey(on operatorCommand) *cobra.Command {
-	return on("rotate-signing-key", "Make a new token signing key; tokens of the old one stay good until they expire", func(cmd *cobra.Command, c *operator.Client) error {
-		id, err := c.RotateSigningKey(cmd.Context())
+	var tenant string
+	cmd := on("rotate-signing-key", "Make a new token signing key; tokens of the old one stay good until they expire", func(cmd *cobra.Command, c *operator.Client) error {
+		id, err := c.RotateSigningKey(cmd.Context(), tenant)
 		if err == nil {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "key %s signs from now on\n", id)
 		}
 		return err
 	})
+	tenantFlag(cmd, &tenant)
+	return cmd
 }

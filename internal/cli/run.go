@@ -20,7 +20,7 @@ type ExitError struct{ Code int }
 func (e *ExitError) Error() string { return "the command failed" }
 
 func newRun() *cobra.Command {
-	var as string
+	var as, tenant string
 	cmd := &cobra.Command{
 		Use:   "run -- COMMAND [ARG...]",
 		Short: "Run one command with the environment of the running server",
@@ -44,13 +44,19 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			vars, err = identityEnv(vars, identity)
-			if err != nil {
+			if c, err = c.Of(identity.TenantID); err != nil {
+				return err
+			}
+			if vars, err = clientEnv(c); err != nil {
+				return err
+			}
+			if vars, err = identityEnv(vars, identity); err != nil {
 				return err
 			}
 			return runChild(args, vars)
 		},
 	}
+	tenantFlag(cmd, &tenant)
 	cmd.Flags().StringVar(&as, "as", "", "resource id of the user-assigned identity that the command is")
 	return cmd
 }

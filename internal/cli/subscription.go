@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -41,6 +40,7 @@ func manage(deps Deps, cmd *cobra.Command) (Manager, connection.File, error) {
 
 func newSubscription(deps Deps) *cobra.Command {
 	cmd := &cobra.Command{Use: "subscription", Short: "Make, list, rename, cancel and enable subscriptions of the running server"}
+	cmd.PersistentFlags().String("tenant", "", "id, domain or name of the tenant (default: the first one)")
 	cmd.AddCommand(newSubscriptionCreate(deps), newSubscriptionList(deps), newSubscriptionRename(deps),
 		newSubscriptionState(deps, "cancel", "Cancel a subscription: what is in it can be read and deleted, not written"),
 		newSubscriptionState(deps, "enable", "Enable a canceled subscription again"))
@@ -50,7 +50,7 @@ func newSubscription(deps Deps) *cobra.Command {
 func newSubscriptionCreate(deps Deps) *cobra.Command {
 	var alias, group, workload string
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make a subscription that the first principal owns, and print its id", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Make a subscription that the tenant's first principal owns, and print its id", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, _, err := manage(deps, cmd)
 			if err != nil {
@@ -147,33 +147,4 @@ func newSubscriptionState(deps Deps, verb, short string) *cobra.Command {
 			return m.ARM(cmd.Context(), http.MethodPost, "/subscriptions/"+args[0]+"/providers/Microsoft.Subscription/"+verb, aliasVersion, nil, nil)
 		},
 	}
-}
-
-func newTenant(deps Deps) *cobra.Command {
-	cmd := &cobra.Command{Use: "tenant", Short: "Show the tenant of the running server"}
-	cmd.AddCommand(&cobra.Command{
-		Use: "show", Short: "Print the tenant's id and its root management group", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, c, err := manage(deps, cmd)
-			if err != nil {
-				return err
-			}
-			var root struct {
-				Properties struct {
-					DisplayName string `json:"displayName"`
-				} `json:"properties"`
-			}
-			if err := m.ARM(cmd.Context(), http.MethodGet, managementGroupsType+c.TenantID, "2021-04-01", nil, &root); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", c.TenantID, root.Properties.DisplayName)
-			return err
-		},
-	}, &cobra.Command{
-		Use: "create", Short: "Refused: a data folder is one tenant",
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a data folder is one tenant; for another tenant start another server: kustos up --data OTHER --proxy 127.0.0.1:0 --listen 127.0.0.1:0")
-		},
-	})
-	return cmd
 }

@@ -53,6 +53,9 @@ const directoryPlane = `## Sign-in and Microsoft Graph
 
 Differs:
 
+- Several tenants in one data folder (` + "`kustos tenant create`" + `): at the segments common and organizations the tenant is found by what the request goes on with, by the domain of
+  the person's name (username, login_hint), or by where the application is registered. Else it is the first one: a browser or a device for people of another tenant must
+  name that (` + "`az login --tenant`" + `). The keys at common are those of all tenants.
 - A federated credential of an issuer that is no tenant of this server needs its key set in the property ` + "`kustosKeySet`" + `: nothing is ever fetched.
 - A person signs in with a password each time: there is no session of the browser, no second factor, no consent.
 - The device code page is on login.microsoftonline.com: microsoft.com is not served.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/kustos-io/kustos/internal/durable"
 )
@@ -20,10 +21,13 @@ const Name = "connection.json"
 
 // File is what stands in the file.
 type File struct {
-	Proxy          string `json:"proxy"`
-	CAFile         string `json:"caFile"`
-	Direct         string `json:"direct"`
+	Proxy  string `json:"proxy"`
+	CAFile string `json:"caFile"`
+	Direct string `json:"direct"`
+	// TenantID and what follows are those of the first tenant.
 	TenantID       string `json:"tenantId"`
+	TenantName     string `json:"tenantName"`
+	TenantDomain   string `json:"tenantDomain"`
 	SubscriptionID string `json:"subscriptionId"`
 	ClientID       string `json:"clientId"`
 	ClientSecret   string `json:"clientSecret"`
@@ -36,6 +40,44 @@ type File struct {
 	// IdentityEndpoint is for IDENTITY_ENDPOINT; IDENTITY_HEADER is an identity's secret.
 	IdentityEndpoint string    `json:"identityEndpoint"`
 	Clusters         []Cluster `json:"clusters"`
+	// Tenants are the further tenants, in the order of their making.
+	Tenants []Tenant `json:"tenants,omitempty"`
+}
+
+// Tenant is a tenant with its first subscription and its first principal.
+type Tenant struct {
+	TenantID       string `json:"tenantId"`
+	TenantName     string `json:"tenantName"`
+	TenantDomain   string `json:"tenantDomain"`
+	SubscriptionID string `json:"subscriptionId"`
+	ClientID       string `json:"clientId"`
+	ClientSecret   string `json:"clientSecret"`
+}
+
+// All lists the tenants, the first one first.
+func (f File) All() []Tenant {
+	first := Tenant{f.TenantID, f.TenantName, f.TenantDomain, f.SubscriptionID, f.ClientID, f.ClientSecret}
+	return append([]Tenant{first}, f.Tenants...)
+}
+
+// Of is the file as it is for clients of one tenant, which is named by its id,
+// its domain or its name without case; "" is the first one.
+func (f File) Of(tenant string) (File, error) {
+	if tenant == "" {
+		return f, nil
+	}
+	for _, name := range []func(Tenant) string{
+		func(t Tenant) string { return t.TenantID }, func(t Tenant) string { return t.TenantDomain }, func(t Tenant) string { return t.TenantName },
+	} {
+		for _, t := range f.All() {
+			if strings.EqualFold(tenant, name(t)) {
+				f.TenantID, f.TenantName, f.TenantDomain = t.TenantID, t.TenantName, t.TenantDomain
+				f.SubscriptionID, f.ClientID, f.ClientSecret = t.SubscriptionID, t.ClientID, t.ClientSecret
+				return f, nil
+			}
+		}
+	}
+	return File{}, fmt.Errorf("the server has no tenant %q; 'kustos tenant list' shows those that it has", tenant)
 }
 
 // Cluster is the loopback listener of one running cluster. Kusto SDKs trust

@@ -17,8 +17,10 @@ import (
 // request is the body of every call; each takes what it needs.
 type request struct {
 	Seal string `json:"seal,omitempty"`
-	// Name is an identity's resource id or a user's name.
+	// Name is an identity's resource id, or the name of a user or a tenant.
 	Name        string       `json:"name,omitempty"`
+	Tenant      string       `json:"tenant,omitempty"`
+	Domain      string       `json:"domain,omitempty"`
 	DisplayName string       `json:"displayName,omitempty"`
 	Owner       bool         `json:"owner,omitempty"`
 	Secret      []byte       `json:"secret,omitempty"`
@@ -124,16 +126,22 @@ func (c *Client) Identity(ctx context.Context, resourceID string) (out Identity,
 	return out, err
 }
 
-// CreateUser makes a person.
-func (c *Client) CreateUser(ctx context.Context, name, displayName string, owner bool, password Secret) (out User, err error) {
-	err = c.call(ctx, "user", request{Name: name, DisplayName: displayName, Owner: owner, Secret: password}, &out)
+// CreateTenant makes a tenant.
+func (c *Client) CreateTenant(ctx context.Context, name, domain string) (out Tenant, err error) {
+	err = c.call(ctx, "tenant", request{Name: name, Domain: domain}, &out)
 	return out, err
 }
 
-// RotateSigningKey makes a new token signing key and returns its id.
-func (c *Client) RotateSigningKey(ctx context.Context) (string, error) {
+// CreateUser makes a person.
+func (c *Client) CreateUser(ctx context.Context, u NewUser) (out User, err error) {
+	err = c.call(ctx, "user", request{Tenant: u.Tenant, Name: u.Name, DisplayName: u.DisplayName, Owner: u.Owner, Secret: u.Password}, &out)
+	return out, err
+}
+
+// RotateSigningKey makes a new token signing key of a tenant and returns its id.
+func (c *Client) RotateSigningKey(ctx context.Context, tenant string) (string, error) {
 	var out signingKey
-	err := c.call(ctx, "signing-key", request{}, &out)
+	err := c.call(ctx, "signing-key", request{Tenant: tenant}, &out)
 	return out.KeyID, err
 }
 

@@ -45,11 +45,14 @@ func (b *backend) Rotate(context.Context) (uint32, error) { return 3, b.note("ro
 func (b *backend) Identity(_ context.Context, id string) (Identity, error) {
 	return Identity{ResourceID: id, ClientID: "c", Secret: "s"}, b.note("identity %s", id)
 }
-func (b *backend) CreateUser(_ context.Context, name, display string, owner bool, p Secret) (User, error) {
-	return User{ObjectID: "o", UPN: name}, b.note("user %s %s %v %s", name, display, owner, []byte(p))
+func (b *backend) CreateTenant(_ context.Context, name, domain string) (Tenant, error) {
+	return Tenant{ID: "t", Name: name}, b.note("tenant %s %s", name, domain)
 }
-func (b *backend) RotateSigningKey(context.Context) (string, error) {
-	return "kid", b.note("signing key")
+func (b *backend) CreateUser(_ context.Context, u NewUser) (User, error) {
+	return User{ObjectID: "o", UPN: u.Name}, b.note("user %s %s %s %v %s", u.Tenant, u.Name, u.DisplayName, u.Owner, []byte(u.Password))
+}
+func (b *backend) RotateSigningKey(_ context.Context, tenant string) (string, error) {
+	return "kid", b.note("signing key %s", tenant)
 }
 func (b *backend) AuditTail(_ context.Context, f audit.Filter, n int) ([]audit.Event, error) {
 	return []audit.Event{{Sequence: 9}}, b.note("tail %s %d", f.Operation, n)
@@ -101,11 +104,15 @@ func TestCalls(t *testing.T) {
 	if identity.ResourceID != "/id" || identity.Secret != "s" || err != nil {
 		t.Errorf("%s %v", identity.ResourceID, err)
 	}
-	user, err := c.CreateUser(ctx, "a@b", "A", true, Secret("pw"))
+	user, err := c.CreateUser(ctx, NewUser{Tenant: "b", Name: "a@b", DisplayName: "A", Owner: true, Password: Secret("pw")})
 	if user != (User{"o", "a@b"}) || err != nil {
 		t.Error(user, err)
 	}
-	id, err := c.RotateSigningKey(ctx)
+	tenant, err := c.CreateTenant(ctx, "B", "b.example")
+	if err != nil || tenant.ID != "t" || tenant.Name != "B" {
+		t.Errorf("tenant %+v, %v", tenant, err)
+	}
+	id, err := c.RotateSigningKey(ctx, "b")
 	if id != "kid" || err != nil {
 		t.Error(id, err)
 	}
@@ -119,7 +126,7 @@ func TestCalls(t *testing.T) {
 	if err := errors.Join(many, none, verify, c.Seal(ctx), c.Unseal(ctx, Secret("open")), c.Rekey(ctx, "file:y", Secret("new"))); err != nil {
 		t.Error(err)
 	}
-	want := []string{"status", "rotate", "identity /id", "user a@b A true pw", "signing key", "tail keys/wrap 5",
+	want := []string{"status", "rotate", "identity /id", "user b a@b A true pw", "tenant B b.example", "signing key b", "tail keys/wrap 5",
 		fmt.Sprintf("tail  %d", maxTail), "tail  1", "verify", "seal", "unseal open", "rekey file:y new"}
 	if diff := cmp.Diff(want, b.calls); diff != "" {
 		t.Error(diff)

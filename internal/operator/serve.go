@@ -102,11 +102,12 @@ func handler(b Backend, log *slog.Logger) http.Handler {
 		return rotated{id}, err
 	})
 	on("POST /identity", func(ctx context.Context, in request) (any, error) { return b.Identity(ctx, in.Name) })
+	on("POST /tenant", func(ctx context.Context, in request) (any, error) { return b.CreateTenant(ctx, in.Name, in.Domain) })
 	on("POST /user", func(ctx context.Context, in request) (any, error) {
-		return b.CreateUser(ctx, in.Name, in.DisplayName, in.Owner, in.Secret)
+		return b.CreateUser(ctx, NewUser{Tenant: in.Tenant, Name: in.Name, DisplayName: in.DisplayName, Owner: in.Owner, Password: in.Secret})
 	})
-	on("POST /signing-key", func(ctx context.Context, _ request) (any, error) {
-		id, err := b.RotateSigningKey(ctx)
+	on("POST /signing-key", func(ctx context.Context, in request) (any, error) {
+		id, err := b.RotateSigningKey(ctx, in.Tenant)
 		return signingKey{id}, err
 	})
 	on("POST /audit/tail", func(ctx context.Context, in request) (any, error) {

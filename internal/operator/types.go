@@ -41,6 +41,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 // Identity is how a process speaks as a user-assigned identity.
 type Identity struct {
 	ResourceID string `json:"resourceId"`
+	TenantID   string `json:"tenantId"`
 	ClientID   string `json:"clientId"`
 	ObjectID   string `json:"objectId"`
 	// Secret is the identity's own; it is printed to the operator who asked and
@@ -58,6 +59,28 @@ func (Identity) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "REDACTED
 
 // LogValue is Format for structured logs.
 func (Identity) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// NewUser is a person to make.
+type NewUser struct {
+	// Tenant is the id, domain or name of the person's tenant; "" means the first one.
+	Tenant string
+	// Name is the user principal name, or the part before the @.
+	Name, DisplayName string
+	// Owner makes the person Owner of the tenant's first subscription.
+	Owner    bool
+	Password Secret
+}
+
+// Tenant is a tenant that was made, with its first subscription and its first
+// principal. The principal's secret is in connection.json alone.
+type Tenant struct {
+	ID             string `json:"tenantId"`
+	Name           string `json:"tenantName"`
+	Domain         string `json:"tenantDomain"`
+	SubscriptionID string `json:"subscriptionId"`
+	ClientID       string `json:"clientId"`
+	ObjectID       string `json:"objectId"`
+}
 
 // User is a person that was made.
 type User struct {
@@ -84,10 +107,13 @@ type Backend interface {
 	Rotate(ctx context.Context) (uint32, error)
 	// Identity tells how to speak as the user-assigned identity with this ARM id.
 	Identity(ctx context.Context, resourceID string) (Identity, error)
-	// CreateUser makes a person; with owner they own the subscription.
-	CreateUser(ctx context.Context, name, displayName string, owner bool, password Secret) (User, error)
-	// RotateSigningKey makes a new token signing key and returns its id.
-	RotateSigningKey(ctx context.Context) (string, error)
+	// CreateTenant makes a tenant and serves it; a domain of "" is made of the name.
+	CreateTenant(ctx context.Context, name, domain string) (Tenant, error)
+	// CreateUser makes a person.
+	CreateUser(ctx context.Context, u NewUser) (User, error)
+	// RotateSigningKey makes a new token signing key of a tenant, the first one
+	// when tenant is "", and returns its id.
+	RotateSigningKey(ctx context.Context, tenant string) (string, error)
 	AuditTail(ctx context.Context, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify(ctx context.Context) (audit.Report, error)
 }

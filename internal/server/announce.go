@@ -35,7 +35,7 @@ func (p *parts) writeConnection() error {
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	c := connectionOf(p.in, p.server, p.tenants.first().bootstrap, os.Getpid())
+	c := connectionOf(p.in, p.server, p.tenants.all(), os.Getpid())
 	c.Control, c.ControlToken = p.control.url(), p.control.bearer()
 	c.Clusters = p.server.Clusters()
 	return c.Write(p.in.dir)

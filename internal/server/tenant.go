@@ -75,7 +75,7 @@ func (t *tenant) compose(ctx context.Context, p *parts) error {
 	t.front = front
 	reader := rpkusto.FirstPartyReader{Front: front, TenantID: t.ID}
 	t.clusters = rpkusto.New(rpkusto.Config{
-		Store: s, Operations: t.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: reader,
+		Store: s, Operations: t.operations, Runtime: p.runtime, Identities: dir, Users: reader, Principals: dir, Vaults: p.tenants.vaultsFor(t),
 		Keys: p.customer, Authorizer: access, Assignments: access, TenantID: t.ID, AllowedVaultHosts: p.cfg.AllowedVaultHosts, Rules2020: p.cfg.CMKRules == config.Rules2020, Now: now, Log: log,
 	})
 	front.Register(

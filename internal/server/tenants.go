@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kustos-io/kustos/internal/directory"
+	rpkusto "github.com/kustos-io/kustos/internal/rp/kusto"
 )
 
 // tenants are the tenants of a server, the first one first. Readers see one
@@ -66,6 +67,26 @@ func (ts *tenants) byDomain(domain string) *tenant {
 	return nil
 }
 
+// named finds the tenant that an operator means: by GUID, domain or name; ""
+// is the first one.
+func (ts *tenants) named(name string) (*tenant, error) {
+	if name == "" {
+		return ts.first(), nil
+	}
+	if t := ts.byID(name); t != nil {
+		return t, nil
+	}
+	if t := ts.byDomain(name); t != nil {
+		return t, nil
+	}
+	for _, t := range ts.all() {
+		if strings.EqualFold(t.Name, name) {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no tenant %q", name)
+}
+
 // owner finds the tenant of a subscription, nil when no tenant has it.
 func (ts *tenants) owner(ctx context.Context, subscription string) (*tenant, error) {
 	key := strings.ToLower(subscription)
@@ -103,6 +124,21 @@ func (ts *tenants) ofCluster(ctx context.Context, id string) (*tenant, string, e
 		}
 	}
 	return nil, "", nil
+}
+
+// vaultsFor reads the facts of vaults for a tenant's clusters, with first-party
+// authority: of its own first, then of the others, whose keys a cluster can use
+// as an application that is known there.
+func (ts *tenants) vaultsFor(own *tenant) rpkusto.VaultReaders {
+	return func() []rpkusto.VaultReader {
+		readers := []rpkusto.VaultReader{rpkusto.FirstPartyReader{Front: own.front, TenantID: own.ID}}
+		for _, t := range ts.all() {
+			if t != own {
+				readers = append(readers, rpkusto.FirstPartyReader{Front: t.front, TenantID: t.ID})
+			}
+		}
+		return readers
+	}
 }
 
 // resume finishes what a restart interrupted.

@@ -34,23 +34,26 @@ func (w *warden) Identity(ctx context.Context, resourceID string) (operator.Iden
 	w.record(p, "operator/identity", resourceID)
 	proxy := url.URL{Scheme: "http", User: url.UserPassword(id.ClientID, secret.Reveal()), Host: p.server.ProxyAddr()}
 	return operator.Identity{
-		ResourceID: id.ResourceID, ClientID: id.ClientID, ObjectID: id.ObjectID, Secret: secret.Reveal(), Proxy: proxy.String(),
+		ResourceID: id.ResourceID, TenantID: id.TenantID, ClientID: id.ClientID, ObjectID: id.ObjectID, Secret: secret.Reveal(), Proxy: proxy.String(),
 		Endpoint: "http://" + p.server.ProxyAddr() + directory.IdentityEndpointPath, Header: secret.Reveal(),
 	}, p.audit.Flush(ctx)
 }
 
-// CreateUser makes a person in the tenant; with owner they own the subscription.
-func (w *warden) CreateUser(ctx context.Context, name, displayName string, owner bool, password operator.Secret) (operator.User, error) {
+// CreateUser makes a person in a tenant; with owner they own its first subscription.
+func (w *warden) CreateUser(ctx context.Context, u operator.NewUser) (operator.User, error) {
 	p := w.unsealed.Load()
 	if p == nil {
 		return operator.User{}, operator.ErrSealed
 	}
-	t := p.tenants.first()
-	user, err := t.directory.CreateUser(ctx, directory.NewUser{UPN: name, DisplayName: displayName, Password: directory.Secret(password)})
+	t, err := p.tenants.named(u.Tenant)
 	if err != nil {
 		return operator.User{}, err
 	}
-	if owner {
+	user, err := t.directory.CreateUser(ctx, directory.NewUser{UPN: u.Name, DisplayName: u.DisplayName, Password: directory.Secret(u.Password)})
+	if err != nil {
+		return operator.User{}, err
+	}
+	if u.Owner {
 		err = t.store.Update(ctx, func(tx store.Tx) error {
 			return t.access.AssignOwner(tx, "/subscriptions/"+t.bootstrap.SubscriptionID, user.ObjectID, "User")
 		})
@@ -62,14 +65,17 @@ func (w *warden) CreateUser(ctx context.Context, name, displayName string, owner
 	return operator.User{ObjectID: user.ObjectID, UPN: user.UPN}, p.audit.Flush(ctx)
 }
 
-// RotateSigningKey makes a new token signing key; tokens of the old one stay
+// RotateSigningKey makes a new token signing key of a tenant; tokens of the old one stay
 // good until they expire.
-func (w *warden) RotateSigningKey(ctx context.Context) (string, error) {
+func (w *warden) RotateSigningKey(ctx context.Context, tenant string) (string, error) {
 	p := w.unsealed.Load()
 	if p == nil {
 		return "", operator.ErrSealed
 	}
-	t := p.tenants.first()
+	t, err := p.tenants.named(tenant)
+	if err != nil {
+		return "", err
+	}
 	id, err := t.directory.RotateSigningKey(ctx)
 	if err != nil {
 		return "", err

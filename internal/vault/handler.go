@@ -201,7 +201,7 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant, res
 		if !errors.As(err, &refused) {
 			return authz.Principal{}, err
 		}
-		return authz.Principal{}, azerr.VaultUnauthorized(tokenText(refused, resource), challenge).Because(err)
+		return authz.Principal{}, azerr.VaultUnauthorized(tokenText(refused, resource, tenant), challenge).Because(err)
 	}
 	if !strings.EqualFold(p.TenantID, tenant) {
 		return authz.Principal{}, azerr.VaultUnauthorized(azerr.AKV10032(issuer(tenant), issuer(p.TenantID)), challenge)
@@ -211,14 +211,14 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant, res
 
 func issuer(tenant string) string { return "https://sts.windows.net/" + tenant + "/" }
 
-func tokenText(e *directory.TokenError, resource string) string {
+func tokenText(e *directory.TokenError, resource, tenant string) string {
 	switch e.Kind {
 	case directory.Missing:
 		return azerr.AKV10000
 	case directory.Audience:
 		return azerr.AKV10022(resource, e.Found)
 	case directory.Issuer:
-		return azerr.AKV10032(e.Expected, e.Found)
+		return azerr.AKV10032(issuer(tenant), e.Found)
 	case directory.Expired, directory.NotYetValid:
 		return azerr.AKV10021
 	}

@@ -40,7 +40,7 @@ func TestTokenErrors(t *testing.T) {
 	f.vault("kv1", nil)
 	for token, want := range map[string]string{
 		"wrong-audience": "AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://management.azure.com.",
-		"wrong-issuer":   "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/t/, found https://sts.windows.net/u/.",
+		"wrong-issuer":   "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/" + testTenant + "/, found https://sts.windows.net/u/.",
 		"other-tenant":   "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/" + testTenant + "/, found https://sts.windows.net/" + stranger + "/.",
 		"expired":        azerr.AKV10021,
 		"tampered":       azerr.AKV10001,

@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			"up": up, "sealed": sealed, "ready": ready, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "comes": comes, "capture": capture, "nowhere": nowhere,
 			"damage": damage, "control": control, "struck": struck, "kustos-log": kustosLog,
-			"graph": graph, "signin": signin, "call": call, "settled": settled, "shown": shown,
+			"graph": graph, "signin": signin, "call": call, "settled": settled, "shown": shown, "as": as,
 		},
 	})
 }
@@ -199,6 +199,24 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 		_, err = s.c.Subject(context.Background())
 	}
 	finish(ts, neg, "signed in", err)
+}
+
+// as TENANT: goes on as the first principal of a tenant; $TENANT, $SUB, $CLIENT
+// and $ME are its.
+func as(ts *testscript.TestScript, neg bool, args []string) {
+	s := state(ts)
+	conn, err := connection.Read(s.inst.DataDir())
+	if err == nil {
+		conn, err = conn.Of(args[0])
+	}
+	var c *client.Client
+	if err == nil {
+		c, err = client.New(conn)
+	}
+	if err == nil {
+		s.meet(ts, c)
+	}
+	finish(ts, neg, "", err)
 }
 
 // query CLUSTER DATABASE TEXT: runs a query or command and prints its rows.

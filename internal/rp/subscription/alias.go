@@ -127,7 +127,7 @@ func (p *rp) read(req *provider.Request) (wanted, error) {
 	}
 	more := in.AdditionalProperties
 	if more.SubscriptionTenantID != "" && !strings.EqualFold(more.SubscriptionTenantID, p.TenantID) {
-		return w, azerr.InvalidSubscriptionRequest("The property 'subscriptionTenantId' must be this tenant: there is no other one.")
+		return w, azerr.InvalidSubscriptionRequest("The property 'subscriptionTenantId' must be this tenant: a subscription for another one is not supported.")
 	}
 	if more.SubscriptionOwnerID != "" && !strings.EqualFold(more.SubscriptionOwnerID, req.Principal.ObjectID) {
 		return w, azerr.InvalidSubscriptionRequest("The property 'subscriptionOwnerId' must be the caller: a subscription for somebody else is not supported.")
