@@ -19,8 +19,8 @@ import (
 // startLimit is how long a child may take from exec to its first reply.
 const startLimit = 30 * time.Second
 
-// ringServers is how many requests for plaintext are met at a time.
-const ringServers = 2
+// ringServers is the most requests for plaintext that are met at a time.
+const ringServers = 16
 
 // firstUID is the first of the user ids children run under when we are root:
 // ids that no password file has, one for each child in turn, so that children

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,15 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The ring is memory that parent and child share: a doorbell and slots, one for
-// each read that waits for plaintext, and behind them a buffer for each slot.
+// The ring is memory that parent and child share: doorbells, one for each server,
+// slots, one for each read that waits for plaintext, a server's number for each
+// processor, and a buffer for each slot.
 // The child takes the first free slot, so that few buffers are ever used and
 // those again and again: their pages are there already, and warm. The layout is
 // known to the child's C code as well (duckdb/sparse.c).
 const (
+	ringBells  = 16
 	ringSlots  = 64
-	slotBytes  = 64
-	buffersAt  = 8 << 10 // beyond doorbell and slots, on a page
+	slotBytes  = 64 // of a bell too
+	slotsAt    = ringBells * slotBytes
+	serversAt  = slotsAt + ringSlots*slotBytes
+	processors = 1024
+	buffersAt  = 8 << 10 // beyond all that, on a page
 	bufferSize = 1 << 20
 	ringBytes  = buffersAt + ringSlots*bufferSize
 
@@ -40,7 +46,7 @@ type slot struct {
 	// when wholeFirst > wholeLast.
 	wholeFirst atomic.Uint32
 	wholeLast  atomic.Uint32
-	_          uint32
+	server     atomic.Uint32 // whose bell was rung
 	given      atomic.Uint64 // bit i: chunk first+i is in the buffer, i chunks from its begin
 	_          [slotBytes - 40]byte
 }
@@ -49,7 +55,7 @@ type slot struct {
 type Ring struct {
 	file *os.File
 	mem  []byte
-	bell *atomic.Uint32
+	bell [ringBells]*atomic.Uint32
 	slot []slot
 
 	mu      sync.RWMutex
@@ -69,8 +75,10 @@ type attached struct {
 	filled func(first, last int64)
 }
 
-// NewRing makes a ring and begins to serve it with as many goroutines as the
-// child has threads that may wait.
+// NewRing makes a ring and begins to serve it with a thread on each processor,
+// up to servers of them. A reader rings the bell of the processor it is on and then
+// sleeps, so its server runs there at once: a thread that is woken elsewhere
+// waits behind the child's other threads, or for another processor to leave its rest.
 func NewRing(servers int) (*Ring, error) {
 	f, err := sized("ring", ringBytes, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
 	if err != nil {
@@ -82,13 +90,35 @@ func NewRing(servers int) (*Ring, error) {
 		return nil, fmt.Errorf("ring: %w", err)
 	}
 	r := &Ring{
-		file: f, mem: mem, bell: (*atomic.Uint32)(unsafe.Pointer(&mem[0])),
-		slot: unsafe.Slice((*slot)(unsafe.Pointer(&mem[slotBytes])), ringSlots), extents: make(map[uint32]*attached),
+		file: f, mem: mem,
+		slot: unsafe.Slice((*slot)(unsafe.Pointer(&mem[slotsAt])), ringSlots), extents: make(map[uint32]*attached),
 	}
-	for range max(1, servers) {
-		r.work.Go(r.serve)
+	for i := range r.bell {
+		r.bell[i] = (*atomic.Uint32)(unsafe.Pointer(&mem[i*slotBytes]))
+	}
+	for i, set := range spread(mem[serversAt:serversAt+processors], min(servers, ringBells)) {
+		r.work.Go(func() { r.serve(uint32(i), set) })
 	}
 	return r, nil
+}
+
+// spread gives the processors we may use to at most n servers, in turn, and
+// notes in table which server each has.
+func spread(table []byte, n int) (sets []unix.CPUSet) {
+	var ours unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &ours); err != nil || ours.Count() == 0 {
+		return make([]unix.CPUSet, 1)
+	}
+	sets = make([]unix.CPUSet, max(1, min(n, ours.Count())))
+	next := 0
+	for cpu := range table {
+		if ours.IsSet(cpu) {
+			table[cpu] = byte(next)
+			sets[next].Set(cpu)
+			next = (next + 1) % len(sets)
+		}
+	}
+	return sets
 }
 
 // File is what the child gets.
@@ -123,30 +153,38 @@ func (r *Ring) Close() {
 	if r.closing.Swap(true) {
 		return
 	}
-	r.bell.Add(1)
-	futexWake(r.bell, ringSlots)
+	for _, bell := range r.bell {
+		bell.Add(1)
+		futexWake(bell, ringSlots)
+	}
 	r.work.Wait()
 	// An error is possible only for a range that is not mapped.
 	_ = unix.Munmap(r.mem)
 	r.file.Close()
 }
 
-func (r *Ring) serve() {
+func (r *Ring) serve(me uint32, set unix.CPUSet) {
+	runtime.LockOSThread() // never unlocked: the thread ends with its processors
+	if set.Count() > 0 {
+		// Where that is forbidden the thread runs anywhere.
+		_ = unix.SchedSetaffinity(0, &set)
+	}
+	bell := r.bell[me]
 	for !r.closing.Load() {
-		heard := r.bell.Load()
-		if r.sweep() {
+		heard := bell.Load()
+		if r.sweep(me) {
 			continue
 		}
-		futexWait(r.bell, heard)
+		futexWait(bell, heard)
 	}
 }
 
-// sweep answers what is posted and reports whether anything was.
-func (r *Ring) sweep() bool {
+// sweep answers what is posted for a server and reports whether anything was.
+func (r *Ring) sweep(me uint32) bool {
 	found := false
 	for i := range r.slot {
 		s := &r.slot[i]
-		if s.state.Load() != slotPosted || !s.state.CompareAndSwap(slotPosted, slotTaken) {
+		if s.state.Load() != slotPosted || s.server.Load() != me || !s.state.CompareAndSwap(slotPosted, slotTaken) {
 			continue
 		}
 		found = true

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +23,28 @@
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t off);
 
 // The ring's layout is that of engine/ring.go.
-enum { SLOTS = 64, FREE = 0, CLAIMED = 1, POSTED = 2, DONE = 4 };
+enum { BELLS = 16, SLOTS = 64, PROCESSORS = 1024, FREE = 0, CLAIMED = 1, POSTED = 2, DONE = 4 };
 enum { BUFFERS_AT = 8 << 10, BUFFER = 1 << 20 };
 
 struct slot {
 	_Atomic uint32_t state, index, first, last;
 	_Atomic int32_t result;
 	_Atomic uint32_t whole_first, whole_last;
-	uint32_t unused;
+	_Atomic uint32_t server;
 	_Atomic uint64_t given;
 	char pad[64 - 40];
 };
 
-struct ring {
-	_Atomic uint32_t bell;
+struct bell {
+	_Atomic uint32_t rung;
 	char pad[60];
+};
+
+struct ring {
+	struct bell bell[BELLS];
 	struct slot slot[SLOTS];
-	char rest[BUFFERS_AT - 64 * (1 + SLOTS)];
+	unsigned char server[PROCESSORS];
+	char rest[BUFFERS_AT - 64 * (BELLS + SLOTS) - PROCESSORS];
 	char buffer[SLOTS][BUFFER];
 };
 
@@ -178,9 +184,13 @@ static int ask(const struct view *v, int64_t first, int64_t last, uint64_t *give
 	atomic_store(&s->last, (uint32_t)last);
 	atomic_store(&s->whole_first, (uint32_t)v->whole_first);
 	atomic_store(&s->whole_last, (uint32_t)v->whole_last);
+	int cpu = sched_getcpu();
+	uint32_t server = cpu >= 0 && cpu < PROCESSORS ? ring->server[cpu] : 0;
+	_Atomic uint32_t *bell = &ring->bell[server % BELLS].rung;
+	atomic_store(&s->server, server);
 	atomic_store(&s->state, POSTED);
-	atomic_fetch_add(&ring->bell, 1);
-	futex(&ring->bell, FUTEX_WAKE, 1, NULL);
+	atomic_fetch_add(bell, 1);
+	futex(bell, FUTEX_WAKE, 1, NULL);
 	const struct timespec limit = {.tv_sec = 1};
 	uint32_t is;
 	while ((is = atomic_load(&s->state)) != DONE)
