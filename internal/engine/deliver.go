@@ -5,23 +5,24 @@ import "fmt"
 // givenChunks is the most chunks that one request gives in a buffer.
 const givenChunks = 64
 
-// Whole says which chunks a reader takes as a whole, if any (First > Last:
-// none), and where it can get them.
-type Whole struct {
-	First, Last int64
+// Buffer is where a reader can be given chunks.
+type Buffer struct {
 	// Into is memory that the reader sees; chunk i of a request goes to i chunks
 	// from its begin. It is only written to.
 	Into []byte
+	// Begin is the first byte wanted, counted from the begin of the first chunk.
+	Begin int64
 }
 
-// Deliver makes the chunks first to last readable. A chunk that the reader
-// takes as a whole is given into its buffer the first time it is asked for, and
-// kept only when it is asked for again: a page of memory that is new costs more
-// than decrypting into it, and most of a large scan is read once. Of the other
-// chunks, the ends of pieces that are read bit by bit, all become ready. Bit i of
-// given says that chunk first+i is in the buffer. When one chunk cannot be had
-// the error is the source's and nothing is given.
-func (s *Sparse) Deliver(first, last int64, whole Whole) (given uint64, err error) {
+// Deliver makes the chunks first to last readable. A chunk is given into the
+// reader's buffer the first time it is asked for, and kept only when it is asked
+// for again: a page of memory that is new costs more than decrypting into it, and
+// most of a large scan is read once. A reader begins with a few bytes of a
+// column's piece and takes the rest next, so what follows in the piece is given as
+// well, as far as the buffer goes. Bit i of given says that chunk first+i is in the
+// buffer. When one that was asked for cannot be had the error is the source's and
+// nothing is given.
+func (s *Sparse) Deliver(first, last int64, buffer Buffer) (given uint64, err error) {
 	s.guard.RLock()
 	defer s.guard.RUnlock()
 	if s.closed {
@@ -30,26 +31,44 @@ func (s *Sparse) Deliver(first, last int64, whole Whole) (given uint64, err erro
 	if first < 0 || first > last || last >= s.chunks {
 		return 0, fmt.Errorf("chunks %d to %d of an extent of %d", first, last, s.chunks)
 	}
-	whole.Last = min(whole.Last, last, first+min(givenChunks, int64(len(whole.Into))>>s.shift)-1)
-	whole.First = max(whole.First, first)
-	for from := first; from <= last; {
+	g := gifts{first: first, end: first + min(givenChunks, int64(len(buffer.Into))>>s.shift), into: buffer.Into}
+	if err := s.each(first, last, func(from, to int64) error { return s.meet(from, to, &g) }); err != nil {
+		s.failure.Store(&err)
+		s.failures.Add(1)
+		return 0, err
+	}
+	if g.given != 0 && last+1 < g.end {
+		to := min(g.end-1, s.chunks-1, s.pieceEnd(first<<s.shift+min(max(0, buffer.Begin), 1<<s.shift-1)))
+		g.ahead = true
+		// Nobody asked for it: the error comes again when somebody does.
+		_ = s.each(last+1, to, func(from, to int64) error { return s.meet(from, to, &g) })
+	}
+	return g.given, nil
+}
+
+// each calls use for the chunks from to last, those that share a lock at a time.
+func (s *Sparse) each(from, last int64, use func(from, to int64) error) error {
+	for from <= last {
 		to := min(last, from|(lockedChunks-1))
-		run, err := s.meet(from, to, Whole{whole.First, whole.Last, whole.Into[min(int64(len(whole.Into)), (from-first)<<s.shift):]})
-		if err != nil {
-			s.failure.Store(&err)
-			s.failures.Add(1)
-			return 0, err
-		}
-		if run != 0 {
-			given |= run << (from - first)
+		if err := use(from, to); err != nil {
+			return err
 		}
 		from = to + 1
 	}
-	return given, nil
+	return nil
 }
 
-// meet is Deliver for chunks that share a lock; whole lies in them or is empty.
-func (s *Sparse) meet(from, to int64, whole Whole) (given uint64, err error) {
+// gifts is what a request gives in its buffer, which begins with chunk first
+// and has room up to end.
+type gifts struct {
+	first, end int64
+	into       []byte
+	given      uint64
+	ahead      bool // only what was never asked for, and nothing else
+}
+
+// meet is Deliver for chunks that share a lock.
+func (s *Sparse) meet(from, to int64, g *gifts) error {
 	group := from / lockedChunks
 	s.locks[group].Lock()
 	defer s.locks[group].Unlock()
@@ -58,10 +77,21 @@ func (s *Sparse) meet(from, to int64, whole Whole) (given uint64, err error) {
 		switch {
 		case s.words[i].Load()&1 == 1:
 			return nothing
-		case i >= whole.First && i <= whole.Last && s.seen[group]>>(i%lockedChunks)&1 == 0:
+		case i < g.end && s.seen[group]>>(i%lockedChunks)&1 == 0:
 			return gift
+		case g.ahead:
+			return nothing
 		}
 		return place
+	}
+	give := func(index int64, payload []byte) error {
+		copy(g.into[(index-g.first)<<s.shift:], payload)
+		s.filled.Add(int64(len(payload)))
+		for i, n := index, s.span(payload); i <= index+n; i++ {
+			g.given |= 1 << (i - g.first)
+			s.seen[group] |= 1 << (i % lockedChunks)
+		}
+		return nil
 	}
 	for at := from; at <= to; {
 		what, end := wants(at), at
@@ -74,22 +104,55 @@ func (s *Sparse) meet(from, to int64, whole Whole) (given uint64, err error) {
 			at = end + 1
 			continue
 		case gift:
-			use = func(index int64, payload []byte) error {
-				copy(whole.Into[(index-from)<<s.shift:], payload)
-				s.filled.Add(int64(len(payload)))
-				for i, n := index, s.span(payload); i <= index+n; i++ {
-					given |= 1 << (i - from)
-					s.seen[group] |= 1 << (i % lockedChunks)
-				}
-				return nil
-			}
+			use = give
 		}
 		if err := s.source.Chunks(at, end, use); err != nil {
-			return 0, err
+			return err
 		}
 		at = end + 1
 	}
-	return given, nil
+	return nil
+}
+
+// pieceEnd is the last chunk of the piece of the file that holds a byte, -1 when
+// that is not known.
+func (s *Sparse) pieceEnd(at int64) int64 {
+	s.learn.Do(func() { s.pieces = s.readLayout() })
+	return (s.pieces.end(at) - 1) >> s.shift
+}
+
+// readLayout reads the footer anew, which is a few chunks.
+func (s *Sparse) readLayout() layout {
+	tail, ok := s.tail(max(0, s.size-tailBytes))
+	defer func() { clear(tail) }()
+	if !ok {
+		return nil
+	}
+	begin, ok := footerBegin(tail, s.size)
+	if !ok {
+		return nil
+	}
+	if from := s.size - int64(len(tail)); begin >= from {
+		return parseLayout(tail[begin-from : len(tail)-footerEnd])
+	}
+	all, ok := s.tail(begin)
+	defer clear(all)
+	if !ok {
+		return nil
+	}
+	return parseLayout(all[int64(len(all))-(s.size-begin) : len(all)-footerEnd])
+}
+
+// tail is the plaintext from the chunk of a byte on.
+func (s *Sparse) tail(from int64) (plain []byte, ok bool) {
+	first := from >> s.shift
+	plain = make([]byte, 0, s.size-first<<s.shift)
+	err := s.source.Chunks(first, s.chunks-1, func(_ int64, payload []byte) error {
+		plain = append(plain, payload...)
+		s.filled.Add(int64(len(payload)))
+		return nil
+	})
+	return plain, err == nil
 }
 
 type want int

@@ -14,26 +14,39 @@ func TestDeliver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	// A piece ends in the middle of chunk 7, the next in that of 99; another with chunk 89.
+	s.learn.Do(func() { s.pieces = layout{4, 7*chunk + 100, 85 * chunk, 90 * chunk, chunks*chunk - 1000} })
 	buffer := make([]byte, 40*chunk)
 	decrypted := int64(0)
 	for _, c := range []struct {
-		name                string
-		first, last         int64
-		wholeFirst, wholeTo int64
-		given               uint64
-		resident, decrypts  int64 // chunks
+		name               string
+		first, last        int64
+		begin              int64 // byte
+		given              uint64
+		resident, decrypts int64 // chunks
 	}{
-		{"ends are kept, the rest is given", 2, 7, 3, 6, 0b011110, 2, 6},
-		{"what is asked for again is kept", 2, 7, 3, 6, 0, 6, 4},
-		{"what is there is not decrypted", 2, 7, 3, 6, 0, 6, 0},
-		{"only as much as the buffer has", 10, 59, 10, 59, 1<<40 - 1, 16, 50},
-		{"some again", 8, 14, 8, 14, 0b11, 21, 7},
-		{"more is taken than asked for", 60, 61, 0, 99, 0b11, 21, 2},
-		{"the last, short chunk", 99, 99, 99, 99, 1, 21, 1},
-		{"nothing whole", 62, 63, 1, 0, 0, 23, 2},
+		{"what follows in the piece is given as well", 2, 4, 5, 0b111111, 0, 6},
+		{"what is asked for again is kept, and nothing besides", 2, 3, 0, 0, 2, 2},
+		{"what is there is not decrypted", 2, 3, 0, 0, 2, 0},
+		{"the piece is that of the first byte", 7, 8, 99, 0b10, 3, 2},
+		{"another begins in the same chunk", 9, 9, 0, 1<<40 - 1, 3, 40},
+		{"only as much as the buffer has", 49, 84, 0, 1<<36 - 1, 3, 36},
+		{"some again", 47, 49, 0, 0, 6, 3},
+		{"before what does not verify", 86, 87, 0, 0b1111, 6, 4},
+		{"more than the buffer has", 50, 91, 0, 0, 6, -1},
+		{"after the pieces", 99, 99, chunk - 100, 1, 45, 1},
+		{"a begin that cannot be", 0, 0, 1 << 40, 0b11, 45, 2},
 	} {
 		clear(buffer)
-		given, err := s.Deliver(c.first, c.last, Whole{c.wholeFirst, c.wholeTo, buffer})
+		given, err := s.Deliver(c.first, c.last, Buffer{buffer, c.begin})
+		if c.decrypts < 0 {
+			if !errors.Is(err, errBad) || given != 0 {
+				t.Errorf("%s: %b, %v", c.name, given, err)
+			}
+			decrypted = s.Decrypted()
+			c.resident = (s.Resident() + chunk - 1) / chunk
+			continue
+		}
 		if err != nil || given != c.given {
 			t.Fatalf("%s: %b given, want %b, %v", c.name, given, c.given, err)
 		}
@@ -55,13 +68,33 @@ func TestDeliver(t *testing.T) {
 		}
 		decrypted = s.Decrypted()
 	}
-	if given, err := s.Deliver(88, 91, Whole{88, 91, buffer}); !errors.Is(err, errBad) || given != 0 {
-		t.Errorf("a chunk that does not verify: %b, %v", given, err)
+	if n, err := s.Failure(); n != 1 || !errors.Is(err, errBad) {
+		t.Errorf("%d failures, %v", n, err)
 	}
 	if _, err := s.Evict(1, 0); err != nil || s.Resident() != 0 {
 		t.Fatalf("evicted: %d bytes are left, %v", s.Resident(), err)
 	}
-	if given, err := s.Deliver(2, 7, Whole{3, 6, buffer}); given != 0b011110 || err != nil {
+	if given, err := s.Deliver(2, 3, Buffer{buffer, 0}); given != 0b100011 || err != nil {
 		t.Errorf("after eviction: %b, %v", given, err)
+	}
+}
+
+// A source that is no Parquet file, or lies: nothing is read ahead, or what there is.
+func TestDeliverWithoutLayout(t *testing.T) {
+	t.Parallel()
+	for name, pieces := range map[string]layout{"none": nil, "beyond the end": {0, 1 << 50}} {
+		s, err := NewSparse(constant{10 * 4096, 99})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		want := uint64(0b1)
+		if pieces != nil {
+			s.learn.Do(func() { s.pieces = pieces })
+			want = 0b1111111
+		}
+		if given, err := s.Deliver(3, 3, Buffer{make([]byte, 1<<20), 0}); given != want || err != nil {
+			t.Errorf("%s: %b, %v", name, given, err)
+		}
 	}
 }

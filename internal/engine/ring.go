@@ -15,10 +15,10 @@ import (
 
 // The ring is memory that parent and child share: doorbells, one for each server,
 // slots, one for each read that waits for plaintext, a server's number for each
-// processor, and a buffer for each slot.
-// The child takes the first free slot, so that few buffers are ever used and
-// those again and again: their pages are there already, and warm. The layout is
-// known to the child's C code as well (duckdb/sparse.c).
+// processor, and a buffer for each slot. A thread of the child keeps its slot, so
+// that few buffers are ever used and those again and again: their pages are there
+// already, and warm. The layout is known to the child's C code as well
+// (duckdb/sparse.c).
 const (
 	ringBells  = 16
 	ringSlots  = 64
@@ -41,14 +41,11 @@ type slot struct {
 	index  atomic.Uint32 // of the extent
 	first  atomic.Uint32 // chunk
 	last   atomic.Uint32
-	result atomic.Int32 // 0, or an errno
-	// Chunks that the read takes as a whole may be given in the buffer; none
-	// when wholeFirst > wholeLast.
-	wholeFirst atomic.Uint32
-	wholeLast  atomic.Uint32
-	server     atomic.Uint32 // whose bell was rung
-	given      atomic.Uint64 // bit i: chunk first+i is in the buffer, i chunks from its begin
-	_          [slotBytes - 40]byte
+	result atomic.Int32  // 0, or an errno
+	begin  atomic.Uint32 // of the read, in bytes from the first chunk's begin
+	server atomic.Uint32 // whose bell was rung
+	given  atomic.Uint64 // bit i: chunk first+i is in the buffer, i chunks from its begin
+	_      [slotBytes - 40]byte
 }
 
 // Ring answers a child's requests for plaintext. It is safe for concurrent use.
@@ -164,7 +161,7 @@ func (r *Ring) Close() {
 }
 
 func (r *Ring) serve(me uint32, set unix.CPUSet) {
-	runtime.LockOSThread() // never unlocked: the thread ends with its processors
+	runtime.LockOSThread() // and never unlocked, so the thread ends with this
 	if set.Count() > 0 {
 		// Where that is forbidden the thread runs anywhere.
 		_ = unix.SchedSetaffinity(0, &set)
@@ -191,7 +188,7 @@ func (r *Ring) sweep(me uint32) bool {
 		// Read once: the child may change them under our hands.
 		ask := request{
 			index: s.index.Load(), first: int64(s.first.Load()), last: int64(s.last.Load()),
-			whole: Whole{First: int64(s.wholeFirst.Load()), Last: int64(s.wholeLast.Load()), Into: r.buffer(i)},
+			buffer: Buffer{Into: r.buffer(i), Begin: int64(s.begin.Load())},
 		}
 		given, errno := r.answer(ask)
 		s.given.Store(given)
@@ -207,7 +204,7 @@ func (r *Ring) sweep(me uint32) bool {
 type request struct {
 	index       uint32
 	first, last int64
-	whole       Whole
+	buffer      Buffer
 }
 
 // buffer is the buffer of slot i. The child may write anything into it at any
@@ -227,7 +224,7 @@ func (r *Ring) answer(ask request) (given uint64, errno unix.Errno) {
 	if a == nil {
 		return 0, unix.EBADF
 	}
-	given, err := a.sparse.Deliver(ask.first, ask.last, ask.whole)
+	given, err := a.sparse.Deliver(ask.first, ask.last, ask.buffer)
 	if err != nil {
 		return 0, unix.EIO
 	}

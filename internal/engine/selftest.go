@@ -46,7 +46,7 @@ func (t *trial) Chunks(first, last int64, use func(int64, []byte) error) error {
 // chunks must be had, those that were not kept and evicted ones again, and one
 // that does not verify must be an error. Otherwise a hole would be read as zeros.
 func trySparse(ctx context.Context, c Child) error {
-	const rows = 4096
+	const rows = 36_000 // a column of 288 KB, more than a request gives
 	out, err := NewMemfd("trial")
 	if err != nil {
 		return err

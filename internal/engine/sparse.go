@@ -60,6 +60,9 @@ type Sparse struct {
 	// kept; an element for each lock, which guards it.
 	seen []uint16
 
+	learn  sync.Once
+	pieces layout
+
 	// guard is held for reading by fills and evictions, for writing by Close.
 	guard  sync.RWMutex
 	closed bool
@@ -176,7 +179,7 @@ func (s *Sparse) FillTail() {
 	from := max(0, s.size-tailBytes) >> s.shift
 	from = max(from, (s.chunks-1)&^(lockedChunks-1)) // those that share the last lock
 	// The error comes again, and is noted, when the chunk is read.
-	_, _ = s.meet(from, s.chunks-1, Whole{First: 1})
+	_ = s.meet(from, s.chunks-1, &gifts{})
 }
 
 // Evict takes the plaintext of all chunks out of memory, but for those from

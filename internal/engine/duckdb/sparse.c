@@ -29,8 +29,8 @@ enum { BUFFERS_AT = 8 << 10, BUFFER = 1 << 20 };
 struct slot {
 	_Atomic uint32_t state, index, first, last;
 	_Atomic int32_t result;
-	_Atomic uint32_t whole_first, whole_last;
-	_Atomic uint32_t server;
+	_Atomic uint32_t begin, server;
+	uint32_t unused;
 	_Atomic uint64_t given;
 	char pad[64 - 40];
 };
@@ -140,26 +140,56 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct t
 	return syscall(SYS_futex, word, op, value, limit, NULL, 0);
 }
 
-// claim takes the first free slot, so that the same buffers are used again.
+// held says what the buffer of a slot has since its last request: chunks of an
+// extent, from first on those whose bits are set. What an extent holds never
+// changes, so it may be copied at any time. Whoever has claimed the slot may touch it.
+struct held {
+	uint32_t index;
+	int64_t first;
+	uint64_t chunks;
+};
+
+static struct held held[SLOTS];
+static _Atomic uint32_t owner[SLOTS]; // a thread, 0 none
+static _Atomic uint32_t threads;
+static _Thread_local uint32_t me; // this thread's number, from 1
+static _Thread_local uint32_t mine; // its slot
+
+static int take(uint32_t i) {
+	uint32_t is = FREE;
+	if (!atomic_compare_exchange_strong(&ring->slot[i].state, &is, CLAIMED))
+		return 0;
+	atomic_store(&owner[i], me);
+	mine = i;
+	return 1;
+}
+
+// claim takes the slot this thread had before, or the first that nobody has.
+// With more threads than slots they take each other's.
 static struct slot *claim(void) {
+	if (me == 0)
+		me = atomic_fetch_add(&threads, 1) + 1;
+	if (atomic_load(&owner[mine]) == me && take(mine))
+		return &ring->slot[mine];
 	for (;;) {
-		for (uint32_t i = 0; i < SLOTS; i++) {
-			struct slot *s = &ring->slot[i];
-			uint32_t is = FREE;
-			if (atomic_load(&s->state) == FREE && atomic_compare_exchange_strong(&s->state, &is, CLAIMED))
-				return s;
-		}
-		sched_yield(); // more readers than slots
+		for (uint32_t i = 0; i < SLOTS; i++)
+			if (atomic_load(&owner[i]) == 0 && take(i))
+				return &ring->slot[i];
+		for (uint32_t i = 0; i < SLOTS; i++)
+			if (take((me + i) % SLOTS))
+				return &ring->slot[mine];
+		sched_yield();
 	}
 }
 
-// view is a read of an extent: n bytes from off on, all inside, and the chunks
-// it takes as a whole.
+static void leave(struct slot *s) { atomic_store(&s->state, FREE); }
+
+// view is a read of an extent: from off to end, all inside.
 struct view {
 	const struct extent *e;
 	int fd;
 	char *buf;
-	int64_t off, end, whole_first, whole_last;
+	int64_t off, end;
 };
 
 // piece is the part of a view that lies in the chunks from to to.
@@ -174,20 +204,42 @@ static char *piece(const struct view *v, int64_t from, int64_t to, int64_t *off,
 	return v->buf + (begin - v->off);
 }
 
-// ask waits until the parent has met a request, copies what it gave and says in
-// given which chunks those are, from first on; 0 or an errno. When the parent
-// is gone the whole process ends, since its control socket does.
-static int ask(const struct view *v, int64_t first, int64_t last, uint64_t *given) {
-	struct slot *s = claim();
+// unpack copies what the buffer of a claimed slot has of the chunks from from on
+// whose bits are set in wanted; it returns the bits of those.
+static uint64_t unpack(const struct view *v, uint32_t slot, int64_t from, uint64_t wanted) {
+	const struct held *h = &held[slot];
+	int64_t by = from - h->first; // chunk from is bit by of the buffer's
+	if (h->index != v->e->index || by <= -64 || by >= 64)
+		return 0;
+	wanted &= by >= 0 ? h->chunks >> by : h->chunks << -by;
+	for (int i = 0; i < 64; i++) {
+		if (!(wanted >> i & 1))
+			continue;
+		int run = i;
+		while (run < 63 && wanted >> (run + 1) & 1)
+			run++;
+		int64_t off, n;
+		char *to = piece(v, from + i, from + run, &off, &n);
+		memcpy(to, ring->buffer[slot] + (off - (h->first << v->e->shift)), (size_t)n);
+		i = run;
+	}
+	return wanted;
+}
+
+// ask waits until the parent has met a request for the chunks from first to
+// last; 0 or an errno. The slot stays claimed, its buffer has what was given.
+// When the parent is gone the whole process ends, since its control socket does.
+static int ask(const struct view *v, struct slot *s, int64_t first, int64_t last) {
+	int64_t begin = v->off - (first << v->e->shift);
 	atomic_store(&s->index, v->e->index);
 	atomic_store(&s->first, (uint32_t)first);
 	atomic_store(&s->last, (uint32_t)last);
-	atomic_store(&s->whole_first, (uint32_t)v->whole_first);
-	atomic_store(&s->whole_last, (uint32_t)v->whole_last);
+	atomic_store(&s->begin, begin > 0 ? (uint32_t)begin : 0);
 	int cpu = sched_getcpu();
 	uint32_t server = cpu >= 0 && cpu < PROCESSORS ? ring->server[cpu] : 0;
 	_Atomic uint32_t *bell = &ring->bell[server % BELLS].rung;
 	atomic_store(&s->server, server);
+	held[mine].chunks = 0;
 	atomic_store(&s->state, POSTED);
 	atomic_fetch_add(bell, 1);
 	futex(bell, FUTEX_WAKE, 1, NULL);
@@ -195,20 +247,10 @@ static int ask(const struct view *v, int64_t first, int64_t last, uint64_t *give
 	uint32_t is;
 	while ((is = atomic_load(&s->state)) != DONE)
 		futex(&s->state, FUTEX_WAIT, is, &limit);
+	atomic_store(&s->state, CLAIMED);
 	int result = atomic_load(&s->result);
-	*given = result == 0 ? atomic_load(&s->given) : 0;
-	const char *buffer = ring->buffer[s - ring->slot];
-	for (int64_t i = first; i <= last && i - first < 64; i++) {
-		if (!(*given >> (i - first) & 1))
-			continue;
-		int64_t run = i, off, n;
-		while (run < last && run + 1 - first < 64 && *given >> (run + 1 - first) & 1)
-			run++;
-		char *to = piece(v, i, run, &off, &n);
-		memcpy(to, buffer + (off - (first << v->e->shift)), (size_t)n);
-		i = run;
-	}
-	atomic_store(&s->state, FREE);
+	if (result == 0)
+		held[mine] = (struct held){v->e->index, first, atomic_load(&s->given)};
 	return result;
 }
 
@@ -249,10 +291,13 @@ static int ready(const struct view *v, int64_t from, int64_t to) {
 	return 0;
 }
 
-// window reads at most 64 chunks, of which some may be missing; 0 or -1.
-static int window(const struct view *v, int64_t from, int64_t to) {
+// window reads at most 64 chunks, of which some may be missing, with a slot
+// that is claimed; 0 or -1.
+static int window(const struct view *v, struct slot *s, int64_t from, int64_t to) {
 	const int64_t chunks = to - from + 1;
+	const uint32_t slot = (uint32_t)(s - ring->slot);
 	uint64_t missing = chunks == 64 ? ~(uint64_t)0 : ((uint64_t)1 << chunks) - 1; // not in buf yet
+	missing &= ~unpack(v, slot, from, missing);
 	while (missing != 0) {
 		int64_t first = -1, last = -1;
 		for (int64_t i = 0; i < chunks; i++) {
@@ -263,13 +308,12 @@ static int window(const struct view *v, int64_t from, int64_t to) {
 			last = i;
 		}
 		if (first >= 0) {
-			uint64_t given;
-			int failed = ask(v, from + first, from + last, &given);
+			int failed = ask(v, s, from + first, from + last);
 			if (failed) {
 				errno = failed;
 				return -1;
 			}
-			missing &= ~(given << first);
+			missing &= ~unpack(v, slot, from, missing);
 			continue;
 		}
 		for (int64_t i = 0; i < chunks; i++) {
@@ -295,26 +339,24 @@ static ssize_t read_sparse(const struct extent *e, int fd, void *buf, size_t n, 
 		return __real_pread(fd, buf, n, off);
 	int64_t end = (int64_t)n > e->size - off ? e->size : off + (int64_t)n;
 	int64_t from = off >> e->shift, to = (end - 1) >> e->shift;
-	const int64_t mask = ((int64_t)1 << e->shift) - 1;
 	struct view v = {.e = e, .fd = fd, .buf = buf, .off = off, .end = end};
-	v.whole_first = (off + mask) >> e->shift;
-	v.whole_last = end == e->size ? to : (end >> e->shift) - 1;
-	if (v.whole_first > v.whole_last) { // also before the first chunk
-		v.whole_first = 1;
-		v.whole_last = 0;
-	}
 	int done = ready(&v, from, to);
+	if (done != 0)
+		return done < 0 ? -1 : (ssize_t)(end - off);
 	int64_t most = BUFFER >> e->shift;
 	if (most > 64)
 		most = 64;
 	if (most < 1)
 		most = 1;
+	struct slot *s = claim();
 	while (done == 0 && from <= to) {
 		int64_t last = to - from < most ? to : from + most - 1;
-		if (window(&v, from, last) != 0)
-			done = -1;
+		done = window(&v, s, from, last);
 		from = last + 1;
 	}
+	int failed = errno;
+	leave(s);
+	errno = failed;
 	return done < 0 ? -1 : (ssize_t)(end - off);
 }
 

@@ -3,6 +3,7 @@
 package duckdb
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,9 +26,10 @@ import (
 	"github.com/kustos-io/kustos/internal/engine"
 )
 
-// pattern is a source whose every 8 bytes say where they are.
+// pattern is a source whose every 8 bytes say where they are, and of which source.
 type pattern struct {
 	size   int64
+	salt   uint64
 	chunk  int
 	refuse atomic.Int64 // this chunk does not verify, -1 none
 }
@@ -42,7 +45,7 @@ func (p *pattern) Chunks(first, last int64, use func(int64, []byte) error) error
 		}
 		n := min(p.size-i*int64(p.chunk), int64(p.chunk))
 		for at := int64(0); at < n; at += 8 {
-			binary.BigEndian.PutUint64(buf[at:], uint64(i*int64(p.chunk)+at)|1<<63)
+			binary.BigEndian.PutUint64(buf[at:], uint64(i*int64(p.chunk)+at)|1<<63^p.salt<<48)
 		}
 		if err := use(i, buf[:n]); err != nil {
 			return err
@@ -51,9 +54,9 @@ func (p *pattern) Chunks(first, last int64, use func(int64, []byte) error) error
 	return nil
 }
 
-func wrongAt(p []byte, off int64) int {
-	for at := 0; at+8 <= len(p); at += 8 {
-		if binary.BigEndian.Uint64(p[at:]) != uint64(off+int64(at))|1<<63 {
+func (p *pattern) wrongAt(got []byte, off int64) int {
+	for at := 0; at+8 <= len(got); at += 8 {
+		if binary.BigEndian.Uint64(got[at:]) != uint64(off+int64(at))|1<<63^p.salt<<48 {
 			return at
 		}
 	}
@@ -103,7 +106,7 @@ func TestEvictionUnderReaders(t *testing.T) {
 					t.Errorf("read of %d bytes at %d: %d, %v", len(p), off, n, err)
 					return
 				}
-				if at := wrongAt(p, off); at >= 0 {
+				if at := source.wrongAt(p, off); at >= 0 {
 					t.Errorf("read at %d is wrong at byte %d", off, at)
 					return
 				}
@@ -130,6 +133,110 @@ func TestEvictionUnderReaders(t *testing.T) {
 	ring.Deny()
 	if _, err := hookedRead(data, make([]byte, 8), 6*chunk); !errors.Is(err, unix.EIO) {
 		t.Errorf("after Deny: %v", err)
+	}
+}
+
+// More threads read than there are buffers, each of several extents in turn: what a
+// buffer holds of one must not be taken for another's, nor one thread's for another's.
+func TestMoreReadersThanBuffers(t *testing.T) {
+	const chunk, extents, readers, reads = 16 << 10, 3, 100, 200
+	ring, err := engine.NewRing(2)
+	must(t, err)
+	defer ring.Close()
+	must(t, hookRing(ring.File()))
+	sources, files := make([]*pattern, extents), make([]*os.File, extents)
+	for i := range extents {
+		sources[i] = &pattern{size: 3<<20 + 8, chunk: chunk, salt: uint64(i) + 1}
+		sources[i].refuse.Store(-1)
+		s, err := engine.NewSparse(sources[i])
+		must(t, err)
+		defer s.Close()
+		data, ready := s.Files()
+		must(t, hook(data, ready, engine.SparseInfo{Index: ring.Attach(s, nil), Shift: 14, Size: sources[i].size}))
+		defer unhook(data)
+		files[i] = data
+	}
+	var work sync.WaitGroup
+	for r := range readers {
+		work.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			rng := rand.New(rand.NewPCG(uint64(r), 11))
+			buf := make([]byte, 70*chunk)
+			for range reads {
+				i := rng.IntN(extents)
+				off := rng.Int64N(sources[i].size/8) * 8
+				p := buf[:min(int64(1+rng.IntN([]int{32, len(buf) / 8}[rng.IntN(2)]))*8, sources[i].size-off)]
+				if n, err := hookedRead(files[i], p, off); err != nil || n != len(p) {
+					t.Errorf("read of %d bytes at %d: %d, %v", len(p), off, n, err)
+					return
+				}
+				if at := sources[i].wrongAt(p, off); at >= 0 {
+					t.Errorf("read of extent %d at %d is wrong at byte %d", i, off, at)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+// A reader that takes a few bytes of a column's piece and then the rest asks
+// once, and nothing of other columns is decrypted.
+func TestReadAhead(t *testing.T) {
+	child := launch(t, engine.Config{})
+	plain := memfd(t)
+	const rows = 200_000 // two row groups
+	_, err := child.Export(context.Background(), engine.Statement{SQL: fmt.Sprintf("SELECT i::BIGINT AS a, hash(i) AS b, hash(i+1)::VARCHAR AS c FROM range(%d) r(i)", rows)}, plain)
+	must(t, err)
+	e, size := encrypted(t, plain)
+	must(t, child.OpenExtent(context.Background(), "x", plain))
+	places, err := all(t, child, engine.Statement{
+		SQL:     "SELECT coalesce(dictionary_page_offset, data_page_offset)::BIGINT, total_compressed_size::BIGINT FROM parquet_metadata(['{{extent:x}}']) WHERE path_in_schema = 'b' ORDER BY 1",
+		Extents: []string{"x"},
+	})
+	must(t, err)
+	if len(places) != 2 {
+		t.Fatalf("%d row groups", len(places))
+	}
+	ring, err := engine.NewRing(2)
+	must(t, err)
+	defer ring.Close()
+	must(t, hookRing(ring.File()))
+	s, err := engine.NewSparse(e.reader)
+	must(t, err)
+	defer s.Close()
+	data, ready := s.Files()
+	must(t, hook(data, ready, engine.SparseInfo{Index: ring.Attach(s, nil), Shift: 14, Size: size}))
+	defer unhook(data)
+	runtime.LockOSThread() // what a request gave is the thread's that asked
+	defer runtime.UnlockOSThread()
+	for i, place := range places {
+		var begin, n int64
+		_, err := fmt.Sscanf(place, "%d|%d", &begin, &n)
+		must(t, err)
+		before := s.Decrypted()
+		want := make([]byte, n)
+		_, err = plain.ReadAt(want, begin)
+		must(t, err)
+		got := make([]byte, n)
+		for _, part := range [][2]int64{{0, 256}, {21, 100}, {100, n}} {
+			_, err = hookedRead(data, got[part[0]:part[1]], begin+part[0])
+			must(t, err)
+		}
+		if !bytes.Equal(want, got) {
+			t.Errorf("row group %d is wrong", i)
+		}
+		if got := ring.Requests(); got != uint64(i)+1 {
+			t.Errorf("%d requests after row group %d", got, i)
+		}
+		const ends = 4 << 14 // of the piece, and the footer
+		if got := s.Decrypted() - before; got < n || got > n+ends {
+			t.Errorf("row group %d: %d bytes of %d were decrypted", i, got, n)
+		}
+	}
+	if s.Resident() != 0 {
+		t.Errorf("%d bytes are kept", s.Resident())
 	}
 }
 
