@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -62,5 +63,37 @@ func TestAzureIdentityModule(t *testing.T) {
 		if err != nil || p.ObjectID != tc.objectID {
 			t.Errorf("%s: %+v, %v", tc.scope, p, err)
 		}
+	}
+}
+
+// TestAzureIdentityAcrossTenants goes the whole way with the library: the
+// identity's token from the metadata endpoint, shown to the other tenant.
+func TestAzureIdentityAcrossTenants(t *testing.T) {
+	t.Parallel()
+	s := openStreet(t, func(cfg *Config) { cfg.Now = time.Now })
+	s.a.user = s.a.identity(t, "id1", identityID)
+	app := s.a.must(t, 201, "POST", "/v1.0/applications", `{"displayName":"keys","signInAudience":"AzureADMultipleOrgs"}`)
+	s.a.must(t, 201, "POST", "/v1.0/applications/"+app["id"].(string)+"/federatedIdentityCredentials",
+		`{"name":"cluster","issuer":"`+issuer2(s.a.TenantID())+`","subject":"`+s.a.user.ObjectID+`","audiences":["`+exchangeAudience+`"]}`)
+	appID := app["appId"].(string)
+	sp := s.b.must(t, 201, "POST", "/v1.0/servicePrincipals", `{"appId":"`+appID+`"}`)
+	managed, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: planes{s.a}}, ID: azidentity.ClientID(s.a.user.ClientID)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertion := func(ctx context.Context) (string, error) {
+		token, err := managed.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{exchangeAudience + "/.default"}})
+		return token.Token, err
+	}
+	abroad, err := azidentity.NewClientAssertionCredential(s.b.TenantID(), appID, assertion, &azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: planes{s.b}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := abroad.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.b.Verify(t.Context(), token.Token, "https://vault.azure.net"); err != nil || p.ObjectID != sp["id"] || p.TenantID != s.b.TenantID() {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // applications are registered in a; b is the customer's.
 type street struct{ a, b *fixture }
 
-func openStreet(t *testing.T) street {
+func openStreet(t *testing.T, options ...func(*Config)) street {
 	t.Helper()
 	var all []*Directory
 	tenant := func() *fixture {
@@ -25,6 +25,9 @@ func openStreet(t *testing.T) street {
 			engine = authz.New(authz.Config{Store: cfg.Store, Now: cfg.Now})
 			cfg.Authorizer = engine
 			cfg.Neighbours = NeighboursFunc(func() []*Directory { return all })
+			for _, option := range options {
+				option(cfg)
+			}
 		})
 		if err := engine.GrantDirectoryAdministrator(t.Context(), f.boot.ObjectID); err != nil {
 			t.Fatal(err)
