@@ -12,7 +12,7 @@ const managementPlane = `| What | |
 | customer-managed keys of clusters, and from 2023-05-02 of single databases (both keys are needed then) | supported |
 | re-encryption of clusters and of single databases ([reencryption.md](reencryption.md)): the action kustosReencrypt, which is not Azure's | supported |
 | customer-managed keys in a vault of another tenant of the same server, through a multi-tenant application that trusts a user-assigned identity (federatedIdentityClientId, from 2025-02-14) | supported |
-| federatedIdentityClientId with the system-assigned identity, or with a vault host of --allow-vault-host | refused by name |
+| federatedIdentityClientId with the system-assigned identity, or with a vault host of --allow-vault-host | refused (InvalidKeyVaultProperties) |
 | exportTemplate of groups: identities with their credentials, vaults, clusters with databases and assignments | supported |
 | exportTemplate of other types | refused by name, beside the template |
 | custom role definitions with one permission | supported |
