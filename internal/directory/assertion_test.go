@@ -120,7 +120,7 @@ func (f *fixture) assertionClaims(c client, changes map[string]any) map[string]a
 	return out
 }
 
-func (f *fixture) tokenByAssertion(t *testing.T, appID, assertion string) (int, map[string]any, string) {
+func (f *fixture) tokenByAssertion(t testing.TB, appID, assertion string) (int, map[string]any, string) {
 	t.Helper()
 	return f.do(t, f.LoginHandler(), post("/"+f.TenantID()+"/oauth2/v2.0/token",
 		f.form("client_id", appID, "client_secret", "", "client_assertion_type", assertionTypeJWT, "client_assertion", assertion)))

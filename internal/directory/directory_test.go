@@ -52,7 +52,7 @@ func open(t testing.TB, options ...func(*Config)) *fixture {
 	return f
 }
 
-func (f *fixture) identity(t *testing.T, name, resourceID string) ManagedIdentity {
+func (f *fixture) identity(t testing.TB, name, resourceID string) ManagedIdentity {
 	t.Helper()
 	var m ManagedIdentity
 	err := f.store.Update(t.Context(), func(tx store.Tx) (err error) {

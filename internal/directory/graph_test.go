@@ -31,12 +31,12 @@ func openGraph(t *testing.T) *fixture {
 }
 
 // graphCall sends one request with the first principal's token.
-func (f *fixture) graphCall(t *testing.T, method, path, body string) (int, map[string]any, string) {
+func (f *fixture) graphCall(t testing.TB, method, path, body string) (int, map[string]any, string) {
 	t.Helper()
 	return f.graphAs(t, f.token(t, "https://graph.microsoft.com/"), method, path, body)
 }
 
-func (f *fixture) graphAs(t *testing.T, token, method, path, body string) (int, map[string]any, string) {
+func (f *fixture) graphAs(t testing.TB, token, method, path, body string) (int, map[string]any, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, "https://graph.microsoft.com"+path, strings.NewReader(body))
 	if token != "" {

@@ -22,7 +22,7 @@ func (f *fixture) masked(text string) string {
 	return regexp.MustCompile(`"eyJ[^"]+"`).ReplaceAllString(text, `"{token}"`)
 }
 
-func (f *fixture) do(t *testing.T, h http.Handler, r *http.Request) (int, map[string]any, string) {
+func (f *fixture) do(t testing.TB, h http.Handler, r *http.Request) (int, map[string]any, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

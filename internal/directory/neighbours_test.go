@@ -16,7 +16,7 @@ import (
 // applications are registered in a; b is the customer's.
 type street struct{ a, b *fixture }
 
-func openStreet(t *testing.T, options ...func(*Config)) street {
+func openStreet(t testing.TB, options ...func(*Config)) street {
 	t.Helper()
 	var all []*Directory
 	tenant := func() *fixture {
@@ -41,7 +41,7 @@ func openStreet(t *testing.T, options ...func(*Config)) street {
 const multiOrgs = `{"signInAudience":"AzureADMultipleOrgs"}`
 
 // must sends a Graph request that has to be answered with status.
-func (f *fixture) must(t *testing.T, status int, method, path, body string) map[string]any {
+func (f *fixture) must(t testing.TB, status int, method, path, body string) map[string]any {
 	t.Helper()
 	got, answer, text := f.graphCall(t, method, path, body)
 	if got != status {
