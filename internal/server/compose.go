@@ -185,7 +185,7 @@ func (p *parts) clusterName(ctx context.Context, id string) string {
 
 // clusterScope is the ARM id that a cluster has now, for the audit log.
 func (p *parts) clusterScope(spec cluster.Spec) string {
-	_, id, err := p.tenants.ofCluster(context.Background(), spec.ID)
+	_, id, err := p.tenants.resourceOfCluster(context.Background(), spec.ID)
 	if err != nil {
 		p.log.Error("a cluster's resource id cannot be read", "cluster", spec.Name, "error", err)
 	}

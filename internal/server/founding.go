@@ -71,7 +71,10 @@ func (p *parts) createTenant(ctx context.Context, name, domain string) (t *tenan
 		}
 		p.tenants.add(t)
 		run(t.directory.Run)
-		return p.writeConnection()
+		if err := p.writeConnection(); err != nil {
+			return fmt.Errorf("the tenant %s is made and served, but not in connection.json before the next start: %w", r.ID, err)
+		}
+		return nil
 	})
 	return t, err
 }

@@ -59,7 +59,7 @@ func (ts *tenants) ofResource(r *http.Request) (*tenant, error) {
 // ofClusterHost is the tenant of the cluster whose data plane is called.
 func (p *parts) ofClusterHost(r *http.Request) (*tenant, error) {
 	if id, ok := p.runtime.ByHost(r.Host); ok {
-		if t, _, err := p.tenants.ofCluster(r.Context(), id); t != nil || err != nil {
+		if t, err := p.tenants.ofCluster(r.Context(), id); t != nil || err != nil {
 			return t, err
 		}
 	}

@@ -106,9 +106,19 @@ func (ts *tenants) owner(ctx context.Context, subscription string) (*tenant, err
 	return nil, nil
 }
 
-// ofCluster finds the tenant of a cluster by the runtime's id, and the ARM id
-// that the cluster has now; nil and "" when none has it any more.
-func (ts *tenants) ofCluster(ctx context.Context, id string) (*tenant, string, error) {
+// ofCluster finds the tenant of a cluster by the runtime's id, nil when none has
+// it and none was ever seen to have it.
+func (ts *tenants) ofCluster(ctx context.Context, id string) (*tenant, error) {
+	if t, ok := ts.clusters.Load(id); ok {
+		return t.(*tenant), nil
+	}
+	t, _, err := ts.resourceOfCluster(ctx, id)
+	return t, err
+}
+
+// resourceOfCluster is ofCluster with the ARM id that the cluster has now; nil
+// and "" when none has it any more.
+func (ts *tenants) resourceOfCluster(ctx context.Context, id string) (*tenant, string, error) {
 	all := ts.all()
 	if t, ok := ts.clusters.Load(id); ok {
 		all = []*tenant{t.(*tenant)}
