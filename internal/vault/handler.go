@@ -119,10 +119,10 @@ func (s *Service) answer(h http.Header, r *http.Request, address netip.Addr, eve
 	}
 	event.Rule = "token"
 	p, err := s.authenticate(ctx, r, tenant, s.resource(host))
+	event.Actor = actorEvent(p, event.Actor.Address)
 	if err != nil {
 		return nil, err
 	}
-	event.Actor = actorEvent(p, event.Actor.Address)
 	event.Rule = ""
 	if !there {
 		return nil, azerr.VaultHostNotFound(name)
@@ -188,7 +188,8 @@ func (s *Service) resource(host string) string {
 }
 
 // authenticate checks the bearer token for a vault of the tenant; its audience
-// may lack the port of resource. Every refusal is a 401 with the challenge.
+// may lack the port of resource. Every refusal is a 401 with the challenge; who
+// was refused is returned when the token is good, but another tenant's.
 func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant, resource string) (authz.Principal, error) {
 	challenge := `Bearer authorization="` + s.LoginURL + "/" + tenant + `", resource="` + resource + `"`
 	token := wire.BearerToken(r)
@@ -204,7 +205,7 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, tenant, res
 		return authz.Principal{}, azerr.VaultUnauthorized(tokenText(refused, resource, tenant), challenge).Because(err)
 	}
 	if !strings.EqualFold(p.TenantID, tenant) {
-		return authz.Principal{}, azerr.VaultUnauthorized(azerr.AKV10032(issuer(tenant), issuer(p.TenantID)), challenge)
+		return p, azerr.VaultUnauthorized(azerr.AKV10032(issuer(tenant), issuer(p.TenantID)), challenge)
 	}
 	return p, nil
 }
