@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
+	file "github.com/kustos-io/kustos/internal/extent"
 )
 
 // hotQueries are those of the tax, and some that look for few rows.
@@ -65,11 +67,11 @@ func TestHotTablesBesideMemfds(t *testing.T) {
 		plain := memfd(t)
 		_, err := child.Export(ctx, engine.Statement{SQL: fmt.Sprintf(taxRow, i*per, (i+1)*per)}, plain)
 		must(t, err)
-		e, n := encrypted(t, plain)
+		reader, n := encrypted(t, plain, envelope.NewDEK())
 		parquet += n
-		made = append(made, e)
+		made = append(made, taxExtent{plain: plain, readers: [taxForms]*file.Reader{oneLayer: reader}})
 	}
-	open, release := openTax(t, child, made, "e", true)
+	open, release := openTax(t, child, made, "e", oneLayer)
 	defer release()
 	load := func(name string, from, to int) engine.Loaded {
 		t.Helper()

@@ -104,19 +104,15 @@ func appendAll(t *testing.T, c duck.Connection, batches []arrow.RecordBatch) {
 // Appender, into memory and into a file of its own, against batches that are
 // acknowledged when they are encrypted in the log, synced and to be queried; and
 // its COPY of a query to a Parquet file against an extent made of the same query.
+// Ours in one layer of encryption, and in two.
 func TestIngestionBesideDuckDB(t *testing.T) {
-	s := openSiteWith(t, t.TempDir(), func(c *cluster.Config) {
-		c.Seal.Rows, c.Seal.Bytes, c.MaintainInterval = 1<<40, 1<<40, 24*time.Hour
-		c.EngineConfig.MemoryLimit = 3 << 30
-	})
-	s.create(t)
 	ctx := context.Background()
 	rows := *ingestRows
 	source := fmt.Sprintf(taxRow, 0, rows)
 	var batches []arrow.RecordBatch
 	var bytes int64
 	tables := 0
-	fresh := func() string {
+	fresh := func(s *site) string {
 		tables++
 		name := fmt.Sprintf("L%d", tables)
 		meta, err := s.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: name, Columns: logColumns()})
@@ -126,15 +122,24 @@ func TestIngestionBesideDuckDB(t *testing.T) {
 		}
 		return name
 	}
-	fresh()
-	full := func(table string) {
+	open := func(double bool) *site {
+		s := openSiteWith(t, t.TempDir(), func(c *cluster.Config) {
+			c.Seal.Rows, c.Seal.Bytes, c.MaintainInterval = 1<<40, 1<<40, 24*time.Hour
+			c.EngineConfig.MemoryLimit = 3 << 30
+		})
+		s.createWith(t, double)
+		fresh(s)
+		return s
+	}
+	one, two := open(false), open(true)
+	full := func(s *site, table string) {
 		t.Helper()
 		s.want("SELECT count(*) FROM {{table:0}}", table, fmt.Sprint(rows))
 		must(t, s.r.DropTable(ctx, testCluster, "db", table))
 	}
-	ingest := func(writers int) func() time.Duration {
+	ingest := func(s *site, writers int) func() time.Duration {
 		return func() time.Duration {
-			table := fresh()
+			table := fresh(s)
 			began := time.Now()
 			var group errgroup.Group
 			group.SetLimit(writers)
@@ -143,7 +148,21 @@ func TestIngestionBesideDuckDB(t *testing.T) {
 			}
 			must(t, group.Wait())
 			took := time.Since(began)
-			full(table)
+			full(s, table)
+			return took
+		}
+	}
+	extent := func(s *site) func() time.Duration {
+		return func() time.Duration {
+			table := fresh(s)
+			began := time.Now()
+			n, err := s.r.IngestQuery(ctx, testCluster, "db", table, cluster.Query{Database: "db", SQL: source})
+			must(t, err)
+			took := time.Since(began)
+			if n != int64(rows) {
+				t.Fatalf("%d rows of %d", n, rows)
+			}
+			full(s, table)
 			return took
 		}
 	}
@@ -163,8 +182,10 @@ func TestIngestionBesideDuckDB(t *testing.T) {
 	}{
 		{name: "Appender, table in memory, nothing durable", run: appender(func() string { return "" })},
 		{name: "Appender, table in a file in clear, a commit each batch", run: appender(func() string { return filepath.Join(t.TempDir(), "l.duckdb") })},
-		{name: "acknowledged batches, one writer", run: ingest(1)},
-		{name: "acknowledged batches, four writers", run: ingest(4)},
+		{name: "acknowledged batches, one writer", run: ingest(one, 1)},
+		{name: "the same, two layers", run: ingest(two, 1)},
+		{name: "acknowledged batches, four writers", run: ingest(one, 4)},
+		{name: "the same, two layers", run: ingest(two, 4)},
 		{name: "COPY of a query to a Parquet file in clear, synced", run: func() time.Duration {
 			c, end := plainDuckDB(t, "")
 			defer end()
@@ -177,18 +198,8 @@ func TestIngestionBesideDuckDB(t *testing.T) {
 			must(t, f.Close())
 			return time.Since(began)
 		}},
-		{name: "an extent of the same query, encrypted, synced, in the catalogue", run: func() time.Duration {
-			table := fresh()
-			began := time.Now()
-			n, err := s.r.IngestQuery(ctx, testCluster, "db", table, cluster.Query{Database: "db", SQL: source})
-			must(t, err)
-			took := time.Since(began)
-			if n != int64(rows) {
-				t.Fatalf("%d rows of %d", n, rows)
-			}
-			full(table)
-			return took
-		}},
+		{name: "an extent of the same query, encrypted, synced, in the catalogue", run: extent(one)},
+		{name: "the same, two layers", run: extent(two)},
 	}
 	for range *ingestRounds {
 		for i := range ways {

@@ -109,11 +109,14 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-func (s *site) create(t testing.TB) {
+func (s *site) create(t testing.TB) { s.createWith(t, false) }
+
+// createWith is create for a cluster with or without a second layer.
+func (s *site) createWith(t testing.TB, double bool) {
 	t.Helper()
 	ctx := context.Background()
 	must(t, s.store.Update(ctx, func(tx store.Tx) error {
-		return s.r.Create(ctx, tx, cluster.Spec{ID: testCluster, Name: "demo", URI: "https://demo.westeurope.kusto.windows.net"})
+		return s.r.Create(ctx, tx, cluster.Spec{ID: testCluster, Name: "demo", URI: "https://demo.westeurope.kusto.windows.net", DoubleEncryption: double})
 	}))
 	must(t, s.r.Start(ctx, testCluster))
 	must(t, s.r.CreateDatabase(ctx, testCluster, catalog.Database{Name: "db"}))

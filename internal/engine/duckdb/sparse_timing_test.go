@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
 )
 
 // What a read of plaintext costs, by processor time of parent and child
@@ -27,7 +28,7 @@ func BenchmarkTouch(b *testing.B) {
 	rand.Read(content)
 	_, err = plain.Write(content)
 	must(b, err)
-	e, _ := encrypted(b, plain)
+	reader, _ := encrypted(b, plain, envelope.NewDEK())
 	ring, err := engine.NewRing(2)
 	must(b, err)
 	defer ring.Close()
@@ -47,7 +48,7 @@ func BenchmarkTouch(b *testing.B) {
 	var clear, first, second, hot time.Duration
 	for b.Loop() {
 		clear += read(plain)
-		s, err := engine.NewSparse(e.reader)
+		s, err := engine.NewSparse(reader)
 		must(b, err)
 		data, ready := s.Files()
 		index := ring.Attach(s, nil)

@@ -51,26 +51,37 @@ func taxQueries(rows int) []taxQuery {
 	}
 }
 
+// taxForm is how the Parquet of an extent is kept.
+type taxForm int
+
+const (
+	inClear taxForm = iota
+	oneLayer
+	twoLayers // of a doubly encrypted cluster
+	taxForms
+)
+
 // taxExtent is the same Parquet file in clear and encrypted.
 type taxExtent struct {
-	plain  *os.File
-	reader *file.Reader
+	plain   *os.File
+	readers [taxForms]*file.Reader // none in clear
 }
 
 // What encryption costs a query: the same statements over the same Parquet in
-// the same child, interleaved, once over memfds that hold it in clear and once
-// decrypted on read. First touch counts the opening of the extents too, two at
-// a time as the cluster does.
+// the same child, interleaved, over memfds that hold it in clear and decrypted on
+// read from files of one layer and of two. First touch counts the opening of the
+// extents too, two at a time as the cluster does.
 //
-// At 10 million rows this takes a minute and 3 GB; by default it only checks
-// that both give the same rows.
+// At 10 million rows this takes two minutes and 4 GB; by default it only checks
+// that all give the same rows.
 func TestEncryptionTax(t *testing.T) {
 	ctx := context.Background()
 	child := launch(t, engine.Config{MemoryLimit: 3 << 30})
 	const extents = 10
 	var all []taxExtent
 	var bytes int64
-	var copying, sealing time.Duration
+	var copying time.Duration
+	var sealing [taxForms]time.Duration
 	for i := range extents {
 		per := *taxRows / extents
 		began := time.Now()
@@ -78,71 +89,93 @@ func TestEncryptionTax(t *testing.T) {
 		_, err := child.Export(ctx, engine.Statement{SQL: fmt.Sprintf(taxRow, i*per, (i+1)*per)}, plain)
 		must(t, err)
 		copying += time.Since(began)
-		began = time.Now()
-		e, n := encrypted(t, plain)
-		sealing += time.Since(began)
+		e := taxExtent{plain: plain}
+		var n int64
+		for form, dek := range map[taxForm]envelope.DEK{oneLayer: envelope.NewDEK(), twoLayers: envelope.NewLayeredDEK()} {
+			began = time.Now()
+			e.readers[form], n = encrypted(t, plain, dek)
+			sealing[form] += time.Since(began)
+		}
 		bytes += n
 		all = append(all, e)
 	}
-	t.Logf("%d rows, %d MB of Parquet; COPY %.1f s, encrypted, written and synced %.2f s more (%.0f MB/s), %.1f %% of COPY", *taxRows, bytes>>20, copying.Seconds(),
-		sealing.Seconds(), float64(bytes)/1e6/sealing.Seconds(), 100*sealing.Seconds()/copying.Seconds())
-
-	var means [3]float64
-	queries := taxQueries(*taxRows)
-	t.Log("| Query | hot: clear | encrypted | ÷ | first touch: clear | encrypted | ÷ | processor ms: clear | encrypted | second: clear | encrypted | ÷ | MB decrypted | MB of its columns' chunks | ÷ |")
-	t.Log("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
-	ran := 0
-	for _, q := range queries {
+	t.Logf("%d rows, %d MB of Parquet; COPY %.1f s", *taxRows, bytes>>20, copying.Seconds())
+	for _, form := range []taxForm{oneLayer, twoLayers} {
+		t.Logf("encrypted in %d, written and synced %.2f s more (%.0f MB/s), %.1f %% of COPY", form, sealing[form].Seconds(), float64(bytes)/1e6/sealing[form].Seconds(), 100*sealing[form].Seconds()/copying.Seconds())
+	}
+	one, two := newTaxTable("one layer"), newTaxTable("two layers")
+	for _, q := range taxQueries(*taxRows) {
 		if !strings.Contains(q.name, *taxOnly) {
 			continue
 		}
-		ran++
-		var clear, lazy taxTimes
-		var want, got []string
-		once := func(run int, lazily bool, times *taxTimes) (rows []string) {
-			before := work(t, child)
-			o, release := openTax(t, child, all, fmt.Sprintf("%s.%t.%d", q.columns, lazily, run), lazily)
-			defer release()
-			return times.run(t, child, q, o, before)
-		}
+		var times [taxForms]taxTimes
 		for run := range *taxRuns {
-			// in turn, so that neither always comes after the other
-			if run%2 == 0 {
-				want = once(run, false, &clear)
+			var got [taxForms][]string
+			for i := range taxForms { // in turn, so that none always comes after another
+				form := (i + taxForm(run)) % taxForms
+				before := work(t, child)
+				o, release := openTax(t, child, all, fmt.Sprintf("%s.%d.%d", q.columns, form, run), form)
+				got[form] = times[form].run(t, child, q, o, before)
+				release()
 			}
-			got = once(run, true, &lazy)
-			if run%2 != 0 {
-				want = once(run, false, &clear)
+			for _, form := range []taxForm{oneLayer, twoLayers} {
+				if diff := cmp.Diff(got[inClear], got[form]); diff != "" {
+					t.Fatalf("%s (-clear +in %d layers):\n%s", q.name, form, diff)
+				}
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%s (-plain +encrypted):\n%s", q.name, diff)
-			}
-		}
-		h, f, s := ratio(lazy.hot, clear.hot), ratio(lazy.first, clear.first), ratio(lazy.second, clear.second)
-		for i, r := range []float64{h, f, s} {
-			means[i] += math.Log(r)
 		}
 		chunks := columnBytes(t, child, all, q.columns)
-		t.Logf("| %s | %s | %s | %.2f | %s | %s | %.2f | %s | %s | %s | %s | %.2f | %.1f | %.1f | %.2f |", q.name, ms(clear.hot), ms(lazy.hot), h, ms(clear.first), ms(lazy.first), f,
-			lowest(clear.work), lowest(lazy.work), ms(clear.second), ms(lazy.second), s,
-			float64(lazy.decrypted)/1e6, float64(chunks)/1e6, float64(lazy.decrypted)/float64(chunks))
+		one.add(q.name, times[inClear], times[oneLayer], chunks)
+		two.add(q.name, times[inClear], times[twoLayers], chunks)
 	}
-	for i := range means {
-		means[i] = math.Exp(means[i] / float64(ran))
+	for _, table := range []*taxTable{one, two} {
+		for _, line := range table.end() {
+			t.Log(line)
+		}
 	}
-	t.Logf("| geometric mean | | | %.2f | | | %.2f | | | | | %.2f | | | |", means[0], means[1], means[2])
 }
 
-func encrypted(t testing.TB, plain *os.File) (taxExtent, int64) {
+// taxTable is what encryption costs each query, and the geometric means.
+type taxTable struct {
+	lines []string
+	means [3]float64
+}
+
+func newTaxTable(what string) *taxTable {
+	return &taxTable{lines: []string{
+		"| " + what + " | hot: clear | encrypted | ÷ | first touch: clear | encrypted | ÷ | processor ms: clear | encrypted | second: clear | encrypted | ÷ | MB decrypted | MB of its columns' chunks | ÷ |",
+		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"}}
+}
+
+func (x *taxTable) add(name string, clear, lazy taxTimes, chunks int64) {
+	h, f, s := ratio(lazy.hot, clear.hot), ratio(lazy.first, clear.first), ratio(lazy.second, clear.second)
+	for i, r := range []float64{h, f, s} {
+		x.means[i] += math.Log(r)
+	}
+	x.lines = append(x.lines, fmt.Sprintf("| %s | %s | %s | %.2f | %s | %s | %.2f | %s | %s | %s | %s | %.2f | %.1f | %.1f | %.2f |", name, ms(clear.hot), ms(lazy.hot), h, ms(clear.first), ms(lazy.first), f,
+		lowest(clear.work), lowest(lazy.work), ms(clear.second), ms(lazy.second), s,
+		float64(lazy.decrypted)/1e6, float64(chunks)/1e6, float64(lazy.decrypted)/float64(chunks)))
+}
+
+func (x *taxTable) end() []string {
+	n := float64(len(x.lines) - 2)
+	return append(x.lines, fmt.Sprintf("| geometric mean | | | %.2f | | | %.2f | | | | | %.2f | | | |", math.Exp(x.means[0]/n), math.Exp(x.means[1]/n), math.Exp(x.means[2]/n)))
+}
+
+// encrypted is an extent that holds a file, and the length of that.
+func encrypted(t testing.TB, plain *os.File, dek envelope.DEK) (*file.Reader, int64) {
 	t.Helper()
 	info, err := plain.Stat()
 	must(t, err)
-	dek := envelope.NewDEK()
+	wrapped := envelope.WrappedDEK{Key: []byte("none")}
+	if dek.Layered() {
+		wrapped.Layer = []byte("none")
+	}
 	path := filepath.Join(t.TempDir(), "x.kxt")
 	f, err := os.Create(path)
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
-	header := file.Header{ExtentID: ids.NewGUID(), DatabaseID: ids.NewGUID(), KeyVersion: 1, WrappedDEK: envelope.WrappedDEK{Key: []byte("none")}, Length: info.Size()}
+	header := file.Header{ExtentID: ids.NewGUID(), DatabaseID: ids.NewGUID(), KeyVersion: 1, WrappedDEK: wrapped, Length: info.Size()}
 	must(t, file.Write(f, header, dek, io.NewSectionReader(plain, 0, info.Size())))
 	must(t, f.Sync())
 	written, err := f.Stat()
@@ -151,7 +184,7 @@ func encrypted(t testing.TB, plain *os.File) (taxExtent, int64) {
 	must(t, err)
 	reader, err := parsed.Reader(dek)
 	must(t, err)
-	return taxExtent{plain, reader}, info.Size()
+	return reader, info.Size()
 }
 
 type taxOpen struct {
@@ -167,12 +200,12 @@ func (o taxOpen) decrypted() (n int64) {
 	return n
 }
 
-func openTax(t *testing.T, child engine.Child, all []taxExtent, prefix string, lazily bool) (o taxOpen, release func()) {
+func openTax(t *testing.T, child engine.Child, all []taxExtent, prefix string, form taxForm) (o taxOpen, release func()) {
 	t.Helper()
 	ctx := context.Background()
 	began := time.Now()
 	o.names = make([]string, len(all))
-	if lazily {
+	if form != inClear {
 		o.sparse = make([]*engine.Sparse, len(all))
 	}
 	var group errgroup.Group
@@ -180,10 +213,10 @@ func openTax(t *testing.T, child engine.Child, all []taxExtent, prefix string, l
 	for i, e := range all {
 		o.names[i] = fmt.Sprintf("%s.%d", prefix, i)
 		group.Go(func() (err error) {
-			if !lazily {
+			if form == inClear {
 				return child.OpenExtent(ctx, o.names[i], e.plain)
 			}
-			if o.sparse[i], err = engine.NewSparse(e.reader); err != nil {
+			if o.sparse[i], err = engine.NewSparse(e.readers[form]); err != nil {
 				return err
 			}
 			return child.OpenSparse(ctx, o.names[i], o.sparse[i], nil)
@@ -250,7 +283,7 @@ func placeholders(names []string) string {
 // columnBytes is how many bytes the chunks of these columns have.
 func columnBytes(t *testing.T, child engine.Child, extents []taxExtent, columns string) (n int64) {
 	t.Helper()
-	o, release := openTax(t, child, extents, "m", false)
+	o, release := openTax(t, child, extents, "m", inClear)
 	defer release()
 	list := "'" + strings.ReplaceAll(columns, ",", "','") + "'"
 	got, err := all(t, child, engine.Statement{
