@@ -47,6 +47,7 @@ func allDeeds() []deed {
 		{"pause re-encryption", 2, nil, func(w *world) { w.reencryption("/pause") }},
 		{"resume re-encryption", 3, nil, func(w *world) { w.reencryption("/resume") }},
 		{"cancel re-encryption", 1, nil, func(w *world) { w.reencryption("/cancel") }},
+		{"heat", 6, calm, (*world).heat},
 		{"advance the clock", 3, calm, (*world).advance},
 		{"backup and restore", 2, calm, (*world).backup},
 	}

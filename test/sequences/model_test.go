@@ -73,6 +73,7 @@ func (w *world) settle() {
 			w.t.Fatalf("%s.%s did not stay as it was: %s", t.database, t.name, verdict)
 		}
 	}
+	w.settleBig()
 	w.states()
 }
 

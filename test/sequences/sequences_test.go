@@ -43,12 +43,12 @@ func TestRandomSequences(t *testing.T) {
 	for _, d := range allDeeds() {
 		count[d.name] = &tally{}
 	}
-	done := 0
-	defer func() { t.Logf("%d sequences in %s: %v", done, time.Since(began).Round(time.Second), count) }()
+	done, all := 0, &totals{}
+	defer func() { t.Logf("%d sequences in %s; %v: %v", done, time.Since(began).Round(time.Second), all, count) }()
 	for done < *runs && !t.Failed() && (*limit == 0 || time.Since(began) < *limit) {
 		server := first + uint64(done/perServer)
 		t.Run(fmt.Sprintf("seed=%d", server), func(t *testing.T) {
-			w := newWorld(t, rand.New(rand.NewPCG(server, 0)), count)
+			w := newWorld(t, rand.New(rand.NewPCG(server, 0)), count, all)
 			for n := 0; n < perServer && done < *runs; n++ {
 				w.sequence(n)
 				done++

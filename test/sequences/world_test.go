@@ -43,6 +43,7 @@ type world struct {
 	t      *testing.T
 	random *rand.Rand
 	count  map[string]*tally
+	totals *totals
 	trace  []string
 
 	inst   *client.Instance
@@ -54,7 +55,8 @@ type world struct {
 	userID string // resource id
 
 	tables  []*table
-	next    int // the last id given to a row
+	big     *big // nil until it is made
+	next    int  // the last id given to a row
 	stopped bool
 	key     kek
 	own     kek
@@ -63,8 +65,8 @@ type world struct {
 	newest  map[string]string // key version by vault/name
 }
 
-func newWorld(t *testing.T, random *rand.Rand, count map[string]*tally) *world {
-	w := &world{t: t, random: random, count: count, newest: map[string]string{}}
+func newWorld(t *testing.T, random *rand.Rand, count map[string]*tally, all *totals) *world {
+	w := &world{t: t, random: random, count: count, totals: all, newest: map[string]string{}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(strings.Join(w.trace, ", "))
@@ -79,6 +81,12 @@ func newWorld(t *testing.T, random *rand.Rand, count map[string]*tally) *world {
 	w.userID = harness.GroupPath(w.c) + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/reader"
 	var user struct{ Properties struct{ PrincipalID string } }
 	w.must(w.c.ARM(t.Context(), http.MethodPut, w.userID, "2023-01-31", object{"location": harness.Location}, &user))
+	double := random.IntN(2) == 0
+	all.servers++
+	if double {
+		all.double++
+		w.trace = append(w.trace, "(double encryption)")
+	}
 	var made struct {
 		Identity   struct{ PrincipalID string }
 		Properties struct{ URI string }
@@ -86,8 +94,9 @@ func newWorld(t *testing.T, random *rand.Rand, count map[string]*tally) *world {
 	w.must(w.arm(http.MethodPut, "", object{"location": harness.Location,
 		"identity":   object{"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": object{w.userID: object{}}},
 		"sku":        object{"name": "Standard_D13_v2", "tier": "Standard", "capacity": 2},
-		"properties": object{"enableStreamingIngest": true, "enableDoubleEncryption": random.IntN(2) == 0}}, &made))
+		"properties": object{"enableStreamingIngest": true, "enableDoubleEncryption": double}}, &made))
 	w.uri, w.system, w.user = made.Properties.URI, made.Identity.PrincipalID, user.Properties.PrincipalID
+	w.must(w.administer())
 	for _, vault := range []string{"kvseqa", "kvseqb", "kvseqo"} {
 		w.must(w.putVault(vault, nil))
 		w.must(w.newVersion(vault, "k1"))
