@@ -22,21 +22,30 @@ type step struct {
 	do   func() error
 }
 
-var settings = []string{"--control", "127.0.0.1:0", "--clock", "manual", "--audit-segment-bytes", "16384"}
+// settings of every life. Where the audit log goes on in another file depends on
+// what runs beside, so only the life of trouble has small ones.
+func (s *story) settings() []string {
+	args := []string{"--control", "127.0.0.1:0", "--clock", "manual"}
+	if s.double {
+		args = append(args, "--audit-segment-bytes", "16384")
+	}
+	return args
+}
 
 // live runs a server through the steps of a story, kills it at a point ("" for
 // none), and checks what is there afterwards. double says whether its cluster has
 // a second layer of encryption.
 func live(t *testing.T, target string, double bool, steps func(*story) []step) *story {
-	s := newStory(t)
-	s.double = double
+	s := newStory(t, double)
 	s.run(target, steps(s))
 	s.check()
 	return s
 }
 
-func newStory(t *testing.T) *story {
-	return &story{t: t, inst: harness.New(t, settings...), batches: map[string]*batch{}, did: map[string]bool{}, tried: map[string]bool{}, keyNext: "-"}
+func newStory(t *testing.T, double bool) *story {
+	s := &story{t: t, double: double, batches: map[string]*batch{}, did: map[string]bool{}, tried: map[string]bool{}, keyNext: "-"}
+	s.inst = harness.New(t, s.settings()...)
+	return s
 }
 
 // run lives steps under a tracer; the first error is the end of the server, or a defect.
@@ -49,7 +58,7 @@ func (s *story) run(target string, steps []step) {
 	defer log.Close()
 	s.process = &traced{dir: s.inst.DataDir(), reached: points.reached}
 	s.process.start(t, log, append([]string{s.inst.Binary(), "up", "--data", s.inst.DataDir(), "--seal", "file:" + s.inst.SealPath(),
-		"--proxy", "127.0.0.1:0", "--listen", "127.0.0.1:0"}, settings...)...)
+		"--proxy", "127.0.0.1:0", "--listen", "127.0.0.1:0"}, s.settings()...)...)
 	if err = s.each(points.enter, steps); err != nil {
 		s.process.end() // what was a defect is said below
 	}

@@ -23,7 +23,7 @@ type crashed struct {
 
 // crashedFolder makes one.
 func crashedFolder(t *testing.T) *crashed {
-	s := newStory(t)
+	s := newStory(t, false)
 	s.c = harness.Start(t, s.inst)
 	s.process = &traced{done: make(chan struct{})} // nobody traces it, and it does not end
 	must(t, s.each(func(string) {}, []step{
@@ -87,7 +87,7 @@ func glob(t *testing.T, pattern string) []string {
 
 // recover starts a server on a copy of the folder and kills it while it puts it in order.
 func (c *crashed) recover(t *testing.T, target string) *story {
-	s := newStory(t)
+	s := newStory(t, false)
 	if out, err := exec.Command("cp", "-a", filepath.Join(c.root, "data"), filepath.Join(c.root, "seal"), s.inst.Root).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -71,9 +71,8 @@ func (p *traced) start(t *testing.T, log *os.File, args ...string) {
 	t.Helper()
 	p.done = make(chan struct{})
 	started := make(chan error, 1)
-	go func() {
+	onOwnThread(func() { // the tracer is a thread
 		defer close(p.done)
-		runtime.LockOSThread() // the tracer is a thread; it ends with this goroutine
 		self, err := os.Executable()
 		if err == nil {
 			var process *os.Process
@@ -88,10 +87,31 @@ func (p *traced) start(t *testing.T, log *os.File, args ...string) {
 		if err == nil {
 			p.err = p.follow()
 		}
-	}()
+	})
 	if err := <-started; err != nil {
 		t.Skipf("a process cannot be traced here: %v", err)
 	}
+}
+
+// onOwnThread runs a function on a thread that ends with it and has no children:
+// the tracer hears of all of its thread's, and would take the end of others from
+// who waits for it.
+func onOwnThread(run func()) {
+	found := make(chan struct{})
+	var look func()
+	look = func() {
+		runtime.LockOSThread()
+		children, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", unix.Gettid()))
+		if err == nil && len(children) > 0 {
+			go look() // on another thread: this one is kept until one is found
+			<-found
+			runtime.UnlockOSThread()
+			return
+		}
+		close(found)
+		run()
+	}
+	go look()
 }
 
 // end kills the process, which is no part of what is tried.
