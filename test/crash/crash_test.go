@@ -1,5 +1,3 @@
-// Package crash kills the server with SIGKILL while rows are being ingested
-// and looks for every acknowledged one after the restart.
 package crash_test
 
 import (

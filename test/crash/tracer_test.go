@@ -55,7 +55,8 @@ func launch() {
 
 // traced is a process that stops before everything it does to files below dir.
 type traced struct {
-	dir string
+	dir  string
+	seal string // a file outside dir that counts too
 	// reached is told every point in turn, by what is done and to which file, and
 	// says whether to kill the process there. It is called by one goroutine.
 	reached func(deed, file string) (kill bool)
@@ -205,7 +206,11 @@ func (p *traced) point(thread int) (deed, file string) {
 		}
 	}
 	rel, err := filepath.Rel(p.dir, path)
-	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+	switch {
+	case err != nil:
+		return "", ""
+	case p.seal != "" && strings.HasPrefix(strings.TrimPrefix(filepath.Base(path), "."), filepath.Base(p.seal)) && filepath.Dir(path) == filepath.Dir(p.seal):
+	case rel == ".." || strings.HasPrefix(rel, "../"):
 		return "", ""
 	}
 	rel = strings.TrimSuffix(rel, " (deleted)")
