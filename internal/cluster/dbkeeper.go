@@ -40,16 +40,8 @@ func (k *databaseKey) keep() {
 			}
 			wait = k.patience.after(n.r.cfg, done, false, first)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-n.r.ctx.Done():
-			timer.Stop()
+		if !n.r.rest(wait, k.kick, advanced) {
 			return
-		case <-k.kick:
-			timer.Stop()
-		case <-advanced:
-			timer.Stop()
-		case <-timer.C:
 		}
 	}
 }

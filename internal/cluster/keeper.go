@@ -44,18 +44,25 @@ func (n *node) keep() {
 			n.patience.reset()
 		}
 		n.triedOnce.Do(func() { close(n.tried) })
-		timer := time.NewTimer(wait)
-		select {
-		case <-n.r.ctx.Done():
-			timer.Stop()
+		if !n.r.rest(wait, n.kick, advanced) {
 			return
-		case <-n.kick:
-			timer.Stop()
-		case <-advanced:
-			timer.Stop()
-		case <-timer.C:
 		}
 	}
+}
+
+// rest lets a keeper wait until it is due, is woken, or the clock was advanced;
+// false when the runtime ends.
+func (r *Runtime) rest(wait time.Duration, kick, advanced <-chan struct{}) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-r.ctx.Done():
+		return false
+	case <-kick:
+	case <-advanced:
+	case <-timer.C:
+	}
+	return true
 }
 
 // resume tries to start a cluster that should run. It reports whether it runs,
