@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	pointsFlag = flag.String("crash.points", "12", "at how many points of a server's lives to kill it, by chance; first: at each place of each step once; all: at every one; or how their names begin")
+	pointsFlag = flag.String("crash.points", "6", "at how many points of each life of a server to kill it, by chance; first: at each place of each step once; all: at every one; or how their names begin")
 	seedFlag   = flag.Uint64("crash.seed", 0, "chooses the points; 0 is another choice each time")
 )
 
