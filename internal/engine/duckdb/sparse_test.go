@@ -24,6 +24,7 @@ import (
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/engine"
+	"github.com/kustos-io/kustos/internal/envelope"
 )
 
 // pattern is a source whose every 8 bytes say where they are, and of which source.
@@ -189,7 +190,7 @@ func TestReadAhead(t *testing.T) {
 	const rows = 200_000 // two row groups
 	_, err := child.Export(context.Background(), engine.Statement{SQL: fmt.Sprintf("SELECT i::BIGINT AS a, hash(i) AS b, hash(i+1)::VARCHAR AS c FROM range(%d) r(i)", rows)}, plain)
 	must(t, err)
-	e, size := encrypted(t, plain)
+	reader, size := encrypted(t, plain, envelope.NewDEK())
 	must(t, child.OpenExtent(context.Background(), "x", plain))
 	places, err := all(t, child, engine.Statement{
 		SQL:     "SELECT coalesce(dictionary_page_offset, data_page_offset)::BIGINT, total_compressed_size::BIGINT FROM parquet_metadata(['{{extent:x}}']) WHERE path_in_schema = 'b' ORDER BY 1",
@@ -203,7 +204,7 @@ func TestReadAhead(t *testing.T) {
 	must(t, err)
 	defer ring.Close()
 	must(t, hookRing(ring.File()))
-	s, err := engine.NewSparse(e.reader)
+	s, err := engine.NewSparse(reader)
 	must(t, err)
 	defer s.Close()
 	data, ready := s.Files()
