@@ -19,6 +19,12 @@ func InvalidTemplate(reason string, line, column int, path string) *Error {
 	return e
 }
 
+// InvalidTemplateParse: a linked template does not have the form of one. reason
+// is a whole sentence.
+func InvalidTemplateParse(reason string) *Error {
+	return bad("InvalidTemplate", fmt.Sprintf("Deployment template parse failed: '%s'.", reason))
+}
+
 // InvalidTemplateGroups: one deployment writes to too many resource groups.
 func InvalidTemplateGroups(limit, actual int) *Error {
 	return InvalidTemplate(fmt.Sprintf("The number of target resource groups limit exceeded. Limit: '%d' and actual: '%d'. Please see https://aka.ms/arm-deploy-resources for usage details.", limit, actual), 0, 0, "")

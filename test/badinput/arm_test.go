@@ -85,8 +85,11 @@ func TestPlanes(t *testing.T) {
 		s.unchanged(func() {
 			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("[frobnicate('x')]", "westeurope"))), 400, "InvalidTemplate", "frobnicate")
 			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("[concat('x']", "westeurope"))), 400, "InvalidTemplate", "")
-			s.refused(s.send(client.ARM, "PUT", address, deployment(`{"resources": 1}`)), 400, "InvalidTemplate", "")
-			s.refused(s.send(client.ARM, "PUT", address, deployment(`"text"`)), 400, "InvalidTemplate", "")
+			s.refused(s.send(client.ARM, "PUT", address, deployment(`{"resources": 1}`)), 400, "InvalidRequestContent", "$schema")
+			s.refused(s.send(client.ARM, "PUT", address, deployment(`"text"`)), 400, "InvalidRequestContent", "Error converting value")
+			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("identity", "the moon"))), 400, "InvalidTemplateDeployment", "LocationNotAvailableForResourceType")
+			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("identity", ""))), 400, "InvalidTemplateDeployment", "LocationRequired")
+			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("no name", "westeurope"))), 400, "InvalidTemplateDeployment", "no name")
 			s.refused(s.send(client.ARM, "PUT", address, deployment(resource("x", strings.Repeat("w", 5<<20)))), 413, "RequestContentTooLarge", "4194304")
 			s.refused(s.send(client.ARM, "POST", strings.Replace(address, "?", "/validate?", 1), deployment(resource("[frobnicate('x')]", "westeurope"))), 400, "InvalidTemplate", "frobnicate")
 		})

@@ -99,7 +99,7 @@ func (e *Engine) fetch(ctx context.Context, l link, tracking string) ([]byte, *r
 	}
 	n, err := relaxed.Parse(data)
 	if err != nil {
-		return nil, nil, azerr.InvalidRequestContent(fmt.Sprintf("The content of '%s' is not JSON: %s", l.URI, err))
+		return nil, nil, azerr.InvalidTemplateParse(err.Error()).Because(err)
 	}
 	return data, n, nil
 }

@@ -42,6 +42,9 @@ func TestLinkedTemplates(t *testing.T) {
 				`, "parameters": {"n": {"type": "string"}}, "outputs": {"o": {"type": "string", "value": "[reference('child').outputs.o.value]"}, "me": {"type": "string", "value": "[deployment().properties.templateLink.uri]"}}`))},
 			"sub/child.json": {Data: []byte(doc(`[{"type": "Test.Sync/things", "apiVersion": "2020-01-01", "name": "[parameters('n')]", "properties": {}}] /* a comment */`,
 				`, "parameters": {"n": {"type": "string"}}, "outputs": {"o": {"type": "string", "value": "[uri(deployment().properties.templateLink.uri, 'next.json')]"}}`))},
+			"bad.json":    {Data: []byte("{\n  \"variables\": {\"a\": [1 2]}\n}")},
+			"short.json":  {Data: []byte("{\n  \"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\",\n  \"resources\": []\n}")},
+			"odd.json":    {Data: []byte(doc(`[]`, `, "parameterss": {}`))},
 			"values.json": {Data: []byte(`{"$schema": "x", "contentVersion": "1.0.0.0", "parameters": {"n": {"value": "linked"}}}`)},
 		}
 		r.links = deploy.TemplateRoot{FS: files}
@@ -69,6 +72,16 @@ func TestLinkedTemplates(t *testing.T) {
 			_, err := r.do(http.MethodPut, id, "", `{"properties": {"mode": "Incremental", "templateLink": `+link+`}}`)
 			if azerr.From(err) == nil || azerr.From(err).Code != want {
 				t.Errorf("%s: %v", link, err)
+			}
+		}
+		for file, want := range map[string]string{
+			"bad.json":   "Deployment template parse failed: 'After parsing a value an unexpected character was encountered: 2. Path 'variables.a[0]', line 2, position 24.'.",
+			"short.json": "Deployment template parse failed: 'Required property 'contentVersion' not found in JSON. Path '', line 4, position 1.'.",
+			"odd.json":   "Deployment template parse failed: 'Could not find member 'parameterss' on object of type 'Template'. Path 'parameterss', line 1, position 155.'.",
+		} {
+			_, err := r.do(http.MethodPut, id, "", `{"properties": {"mode": "Incremental", "templateLink": {"uri": "https://templates.localhost/`+file+`"}}}`)
+			if wire := azerr.From(err); wire == nil || wire.Code != "InvalidTemplate" || wire.Message != want {
+				t.Errorf("%s: %v", file, err)
 			}
 		}
 		// a template without an address cannot have relatives

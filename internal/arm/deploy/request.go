@@ -44,9 +44,16 @@ func readSubmission(req *provider.Request) (*submission, error) {
 	if root.Kind != relaxed.Object {
 		return nil, unread(root, "", "An object is expected, not %s", root.TypeName())
 	}
+	for _, m := range root.Members {
+		switch strings.ToLower(m.Name) {
+		case "properties", "location", "tags", "id", "name", "type", "scope":
+		default:
+			return nil, unread(&relaxed.Node{Line: m.Line, Column: m.Column}, m.Name, "Could not find member '%s' on object of type 'DeploymentContent'", m.Name)
+		}
+	}
 	props := root.Get("properties")
 	if props.IsNull() || props.Kind != relaxed.Object {
-		return nil, unread(root, "", "Required property 'properties' not found in JSON")
+		return nil, lacks(root, "", "properties")
 	}
 	s := &submission{template: props.Get("template"), parameters: props.Get("parameters")}
 	s.location, _ = root.Get("location").Text()
@@ -73,7 +80,7 @@ func readSubmission(req *provider.Request) (*submission, error) {
 	case strings.EqualFold(mode, "Complete"):
 		s.mode = "Complete"
 	case props.Get("mode") == nil:
-		return nil, unread(props, "properties", "Required property 'mode' not found in JSON")
+		return nil, lacks(props, "properties", "mode")
 	default:
 		return nil, unread(props.Get("mode"), "properties.mode", "Error converting value %s to type 'DeploymentMode'. The supported values are 'Incremental, Complete'", value.JSON(props.Get("mode").Value()))
 	}
@@ -103,7 +110,12 @@ func readSubmission(req *provider.Request) (*submission, error) {
 
 // unread refuses the part of a request that stands at n.
 func unread(n *relaxed.Node, path, format string, args ...any) *azerr.Error {
-	return azerr.InvalidRequestContent(fmt.Sprintf("%s. Path '%s', line %d, position %d", fmt.Sprintf(format, args...), path, n.Line, n.Column))
+	return azerr.InvalidRequestContent(fmt.Sprintf("%s. Path '%s', line %d, position %d.", fmt.Sprintf(format, args...), path, n.Line, n.Column))
+}
+
+// lacks refuses an object that ends without a member it must have.
+func lacks(n *relaxed.Node, path, member string) *azerr.Error {
+	return unread(&relaxed.Node{Line: n.EndLine, Column: n.EndColumn}, path, "Required property '%s' not found in JSON", member)
 }
 
 // linked are the files that a submission's links led to.

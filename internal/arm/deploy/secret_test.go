@@ -14,7 +14,7 @@ func TestSecurePartsAreNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		defer func() { r.ops.Close() }()
-		template := `{"$schema": "s", "contentVersion": "1.0.0.0", "languageVersion": "2.0",
+		template := `{"$schema": "2019-04-01", "contentVersion": "1.0.0.0", "languageVersion": "2.0",
 			"definitions": {"login": {"type": "object", "properties": {"user": {"type": "string"}, "pass": {"type": "secureString"}}}},
 			"parameters": {"l": {"$ref": "#/definitions/login"}},
 			"resources": {"in": {"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "in", "properties": {"mode": "Incremental", "template": ` +

@@ -111,7 +111,7 @@ func runCase(c corpusCase) string {
 		default:
 			_ = want
 		}
-		o := value.Of(value.Member{Name: "$schema", Value: "x"}, value.Member{Name: "contentVersion", Value: "1.0.0.0"})
+		o := value.Of(value.Member{Name: "$schema", Value: "2019-04-01"}, value.Member{Name: "contentVersion", Value: "1.0.0.0"})
 		symbolic := strings.Contains(string(c.Inputs.Parameters), "nullable")
 		if symbolic {
 			o.Set("languageVersion", "2.0")

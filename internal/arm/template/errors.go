@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/expr"
@@ -26,6 +27,31 @@ func invalid(n *relaxed.Node, path, format string, args ...any) *azerr.Error {
 		line, column = n.Line, n.Column
 	}
 	return azerr.InvalidTemplate(fmt.Sprintf(format, args...), line, column, path)
+}
+
+// malformed refuses a template that does not have the form of one. The service
+// reads a template in a request together with the request, and one behind a
+// link by itself; one inside another it looks at when it validates the outer.
+func (p *Program) malformed(line, column int, path, format string, args ...any) *azerr.Error {
+	text := fmt.Sprintf(format, args...)
+	switch {
+	case p.src.Link != nil:
+		path = strings.TrimPrefix(strings.TrimPrefix(path, p.src.Path), ".")
+		return azerr.InvalidTemplateParse(placed(text, path, line, column))
+	case p.src.Depth == 0:
+		return azerr.InvalidRequestContent(placed(text, path, line, column))
+	}
+	return azerr.InvalidTemplate(placed(text, path, line, column), line, column, path)
+}
+
+// placed is how the reader of JSON says where something is.
+func placed(text, path string, line, column int) string {
+	return fmt.Sprintf("%s. Path '%s', line %d, position %d.", text, path, line, column)
+}
+
+// unknownMember refuses a member that objects of a type of the service's do not have.
+func (p *Program) unknownMember(m relaxed.Member, typ, path string) *azerr.Error {
+	return p.malformed(m.Line, m.Column, path+"."+m.Name, "Could not find member '%s' on object of type '%s'", m.Name, typ)
 }
 
 // reason is the text of an evaluation error for use inside a larger sentence.

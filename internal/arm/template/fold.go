@@ -20,7 +20,7 @@ func (p *Program) foldOuter(env *eval.Env, r *Resource, n *relaxed.Node) (*relax
 	view := p.hidingSecrets()
 	hiding := view.resourceEnv(r)
 	hiding.Runtime, hiding.Partial = env.Runtime, env.Partial
-	out := &relaxed.Node{Line: n.Line, Column: n.Column, Kind: relaxed.Object}
+	out := &relaxed.Node{Line: n.Line, Column: n.Column, EndLine: n.EndLine, EndColumn: n.EndColumn, Kind: relaxed.Object}
 	for _, m := range n.Members {
 		switch strings.ToLower(m.Name) {
 		case "parameters", "variables", "functions", "definitions":

@@ -35,6 +35,9 @@ func (p *Program) bindParameters() error {
 	b := &binder{p: p, given: map[string]Given{}}
 	if !declared.IsNull() {
 		for _, m := range declared.Members {
+			if err := p.parameterMembers(m); err != nil {
+				return err
+			}
 			q := Parameter{Name: m.Name, node: m.Node, path: p.src.Path + ".parameters." + m.Name}
 			spec, err := p.readType(m.Node, q.path)
 			if err != nil {
@@ -69,6 +72,22 @@ func (p *Program) bindParameters() error {
 	for i := range p.Parameters {
 		if err := b.bind(i); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// parameterMembers refuses members that no declaration of a parameter has.
+func (p *Program) parameterMembers(declaration relaxed.Member) error {
+	if declaration.Node.Kind != relaxed.Object {
+		return nil
+	}
+	for _, m := range declaration.Node.Members {
+		switch strings.ToLower(m.Name) {
+		case "type", "defaultvalue", "allowedvalues", "minvalue", "maxvalue", "minlength", "maxlength", "metadata", "nullable", "items", "prefixitems",
+			"properties", "additionalproperties", "discriminator", "$ref", "sealed", "description":
+		default:
+			return p.unknownMember(m, "TemplateInputParameter", p.src.Path+".parameters."+declaration.Name)
 		}
 	}
 	return nil
@@ -183,10 +202,17 @@ func GivenFrom(n *relaxed.Node, path string, secret func(name string, reference 
 	}
 	out := make([]Given, 0, len(n.Members))
 	for _, m := range n.Members {
-		if strings.EqualFold(m.Name, "$schema") || strings.EqualFold(m.Name, "contentVersion") {
-			continue
-		}
 		where := path + "." + m.Name
+		if m.Node.Kind == relaxed.Scalar && !m.Node.IsNull() { // a whole parameter file, or values without "value"
+			return nil, azerr.InvalidRequestContent(placed("Error converting value "+value.JSON(m.Node.Value())+" to type 'DeploymentParameterDefinition'", where, m.Node.Line, m.Node.Column))
+		}
+		for _, q := range m.Node.Members {
+			switch strings.ToLower(q.Name) {
+			case "value", "reference", "metadata":
+			default:
+				return nil, azerr.InvalidRequestContent(placed("Could not find member '"+q.Name+"' on object of type 'DeploymentParameterDefinition'", where+"."+q.Name, q.Line, q.Column))
+			}
+		}
 		if m.Node.Kind != relaxed.Object {
 			return nil, invalid(m.Node, where, "The template parameter '%s' must be an object with the member 'value' or 'reference'. The provided value is of type '%s'. %s", m.Name, m.Node.TypeName(), seeParameters)
 		}

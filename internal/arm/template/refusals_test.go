@@ -27,7 +27,13 @@ func refused() [][2]string {
 		{"template is a string", `{"properties": {"mode": "Incremental", "template": "x"}}`},
 		{"template is null", `{"properties": {"mode": "Incremental", "template": null}}`},
 		{"no schema", `{"properties": {"mode": "Incremental", "template": {"contentVersion": "1.0.0.0", "resources": []}}}`},
-		{"no content version", `{"properties": {"mode": "Incremental", "template": {"$schema": "s", "resources": []}}}`},
+		{"odd schema", `{"properties": {"mode": "Incremental", "template": {"$schema": "https://schema.management.azure.com/schemas/2015-01-02/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": []}}}`},
+		{"odd member of a parameter", request("", `"parameters": {"p": {"type": "string", "default": "x"}}`, empty)},
+		{"a value without its member", request(`"p": "x"`, `"parameters": {"p": {"type": "string"}}`, empty)},
+		{"a whole parameter file", request(`"$schema": "https://schema.management.azure.com/schemas/2015-01-01/deploymentParameters.json#", "parameters": {}`, empty)},
+		{"odd member of a value", request(`"p": {"balue": 1}`, `"parameters": {"p": {"type": "int"}}`, empty)},
+		{"a value of another type in 2.0", request(`"p": {"value": "x"}`, v2, `"parameters": {"p": {"type": "object"}}`, `"resources": {}`)},
+		{"no content version", `{"properties": {"mode": "Incremental", "template": {"$schema": "2019-04-01", "resources": []}}}`},
 		{"parameters are an array", request("", `"parameters": []`, empty)},
 		{"resources are a string", request("", `"resources": "x"`)},
 		{"resource is a string", request("", `"resources": ["x"]`)},
@@ -156,7 +162,7 @@ func refused() [][2]string {
 }
 
 func doc2(members ...string) string {
-	return `{"$schema": "s", "contentVersion": "1.0.0.0", ` + strings.Join(members, ", ") + `}`
+	return `{"$schema": "2019-04-01", "contentVersion": "1.0.0.0", ` + strings.Join(members, ", ") + `}`
 }
 
 func TestErrorTexts(t *testing.T) {

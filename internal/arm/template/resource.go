@@ -1,14 +1,12 @@
 package template
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/expr"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
 	"github.com/kustos-io/kustos/internal/arm/template/value"
-	"github.com/kustos-io/kustos/internal/azerr"
 )
 
 // deploymentType is the type whose resources are templates themselves.
@@ -65,9 +63,6 @@ func (p *Program) expandResources() error {
 	x := &expansion{p: p, seen: map[string]*Resource{}}
 	n := p.src.Template.Get("resources")
 	path := p.src.Path + ".resources"
-	if n == nil {
-		return invalid(p.src.Template, p.src.Path, "Required property 'resources' not found in JSON. Path '%s', line %d, position %d", p.src.Path, p.src.Template.Line, p.src.Template.Column)
-	}
 	switch n.Kind {
 	case relaxed.Array:
 		for i, item := range n.Items {
@@ -171,7 +166,7 @@ func (x *expansion) members(n *relaxed.Node, path string) error {
 			"sku", "kind", "plan", "identity", "zones", "managedby", "extendedlocation", "placement", "comments", "metadata",
 			"existing", "import", "extension", "asserts", "assert", "$options", "@options", "subscriptionid", "resourcegroup":
 		default:
-			return azerr.InvalidRequestContent(fmt.Sprintf("Could not find member '%s' on object of type 'TemplateResource'. Path '%s', line %d, position %d.", m.Name, path+"."+m.Name, m.Node.Line, m.Node.Column))
+			return x.p.unknownMember(m, "TemplateResource", path)
 		}
 	}
 	return nil

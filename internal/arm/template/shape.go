@@ -1,16 +1,28 @@
 package template
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kustos-io/kustos/internal/arm/template/eval"
 	"github.com/kustos-io/kustos/internal/arm/template/relaxed"
+	"github.com/kustos-io/kustos/internal/arm/template/value"
 )
+
+// schemaVersions are the versions a template's $schema may have; nothing is
+// fetched from there, and the rest of the address says only what scope is meant.
+var schemaVersions = []string{"2014-04-01-preview", "2015-01-01", "2018-05-01", "2019-04-01", "2019-08-01"}
+
+var schemaVersion = regexp.MustCompile(`\d{4}-\d{2}-\d{2}(-preview)?`)
 
 // readShape checks the members of the root object.
 func (p *Program) readShape() error {
 	root, path := p.src.Template, p.src.Path
 	if root == nil || root.Kind != relaxed.Object {
+		if root != nil && root.Kind == relaxed.Scalar {
+			return p.malformed(root.Line, root.Column, path, "Error converting value %s to type 'Template'", value.JSON(root.Value()))
+		}
 		return invalid(root, path, "The template must be a JSON object. %s", seeSyntax)
 	}
 	p.template = root.Value()
@@ -20,15 +32,21 @@ func (p *Program) readShape() error {
 		case "$schema", "contentversion", "languageversion", "apiprofile", "definitions", "parameters", "functions", "variables", "resources", "outputs",
 			"metadata", "imports", "extensions", "asserts", "$id", "id", "title", "description", "comments":
 		default:
-			return invalid(m.Node, path+"."+m.Name, "Could not find member '%s' on object of type 'Template'. Path '%s', line %d, position %d", m.Name, path+"."+m.Name, m.Node.Line, m.Node.Column)
+			return p.unknownMember(m, "Template", path)
 		}
 	}
-	if s, ok := root.Get("$schema").Text(); !ok || s == "" {
-		return invalid(root, path, "Required property '$schema' not found in JSON. Path '%s', line %d, position %d", path, root.Line, root.Column)
+	for _, name := range []string{"$schema", "contentVersion", "resources"} {
+		if n := root.Get(name); n == nil || n.IsNull() && name != "resources" {
+			return p.malformed(root.EndLine, root.EndColumn, path, "Required property '%s' not found in JSON", name)
+		}
+	}
+	if s, ok := root.Get("$schema").Text(); !ok || !slices.Contains(schemaVersions, schemaVersion.FindString(s)) {
+		return invalid(root.Get("$schema"), path+".$schema", "Template schema '%s' is not supported. Supported versions are '%s'. Please see https://aka.ms/arm-template for usage details.", s, strings.Join(schemaVersions, ","))
 	}
 	version, ok := root.Get("contentVersion").Text()
 	if !ok {
-		return invalid(root, path, "Required property 'contentVersion' not found in JSON. Path '%s', line %d, position %d", path, root.Line, root.Column)
+		n := root.Get("contentVersion")
+		return p.malformed(n.Line, n.Column, path+".contentVersion", "Error reading string. Unexpected token: %s", n.TypeName())
 	}
 	p.ContentVersion = version
 	if n := root.Get("languageVersion"); !n.IsNull() {

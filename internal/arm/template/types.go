@@ -201,12 +201,15 @@ func (t *typeSpec) accepts(v value.Value) bool {
 
 // checkParameter checks a parameter's value and words the refusal.
 func (t *typeSpec) checkParameter(p *Program, q *Parameter, v value.Value) error {
-	if !t.accepts(v) {
+	if !t.accepts(v) && !p.Symbolic {
 		return invalid(q.node, q.path, "Template parameter JToken type is not valid. Expected '%s'. Actual '%s'. %s", t.tokenName(), value.TypeName(v), seeParameters)
 	}
 	why := t.violation(p, v, "", 0)
 	if why == "" {
 		return nil
+	}
+	if p.Symbolic { // this version of the language has words of its own
+		return invalid(q.node, q.path, "The provided value for the template parameter '%s' is not valid. %s. %s", q.Name, why, seeParameters)
 	}
 	shown := ""
 	if s, ok := v.(string); ok && !t.secure {
@@ -214,7 +217,11 @@ func (t *typeSpec) checkParameter(p *Program, q *Parameter, v value.Value) error
 	} else if n, ok := v.(int64); ok {
 		shown = " '" + strconv.FormatInt(n, 10) + "'"
 	}
-	return invalid(q.node, q.path, "The provided value%s for the template parameter '%s' at line '%d' and column '%d' is not valid. %s. %s", shown, q.Name, q.node.Line, q.node.Column, why, seeParameters)
+	see := " " + seeParameters
+	if t.allowed != nil && !t.allows(v) {
+		see = ""
+	}
+	return invalid(q.node, q.path, "The provided value%s for the template parameter '%s' at line '%d' and column '%d' is not valid. %s.%s", shown, q.Name, q.node.Line, q.node.Column, why, see)
 }
 
 // violation says how v breaks the type; "" when it does not. at leads into v.

@@ -102,20 +102,40 @@ func decode(req *provider.Request) (body, error) {
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`)
 
-func (p *rp) put(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+// read checks what can be known of a PUT by itself.
+func (p *rp) read(req *provider.Request) (body, ids.Location, error) {
 	if !validName.MatchString(req.ID.Name()) {
-		return nil, azerr.InvalidIdentityName(req.ID.Name())
+		return body{}, "", azerr.InvalidIdentityName(req.ID.Name())
 	}
 	b, err := decode(req)
 	if err != nil {
-		return nil, err
+		return b, "", err
 	}
 	if b.Location == "" {
-		return nil, azerr.LocationRequired()
+		return b, "", azerr.LocationRequired()
 	}
 	l := ids.ParseLocation(b.Location)
 	if !l.Known() {
-		return nil, azerr.LocationNotAvailableForResourceType(b.Location, namespace+"/"+typeName, p.Types()[0].Locations)
+		return b, l, azerr.LocationNotAvailableForResourceType(b.Location, namespace+"/"+typeName, p.Types()[0].Locations)
+	}
+	return b, l, nil
+}
+
+// Preflight says whether a PUT of an identity would be refused. What an
+// identity has below it is not looked at: the identity may be made by the same
+// deployment.
+func (p *rp) Preflight(_ context.Context, req *provider.Request) error {
+	if req.Method != http.MethodPut || !strings.EqualFold(req.ID.TypePath(), typeName) {
+		return nil
+	}
+	_, _, err := p.read(req)
+	return err
+}
+
+func (p *rp) put(ctx context.Context, req *provider.Request) (*provider.Response, error) {
+	b, l, err := p.read(req)
+	if err != nil {
+		return nil, err
 	}
 	var r record
 	status := http.StatusOK

@@ -24,7 +24,9 @@ type Node struct {
 	// array's opening bracket, the last character of a scalar. These are the
 	// numbers the service prints.
 	Line, Column int
-	Kind         Kind
+	// EndLine and EndColumn are the place of an object's closing bracket.
+	EndLine, EndColumn int
+	Kind               Kind
 	// Scalar is the value of a scalar: nil, bool, int64, *big.Int, float64 or string.
 	Scalar value.Value
 	// Items are an array's elements.
@@ -38,6 +40,8 @@ type Node struct {
 type Member struct {
 	Name string
 	Node *Node
+	// Line and Column are the place of the colon behind the name.
+	Line, Column int
 }
 
 // Get finds a member by name, exactly or else without regard to case; nil when
@@ -103,10 +107,10 @@ func FromValue(v value.Value, line, column int) *Node {
 			n.Items[i] = FromValue(v[i], line, column)
 		}
 	case *value.Object:
-		n.Kind = Object
+		n.Kind, n.EndLine, n.EndColumn = Object, line, column
 		n.Members = make([]Member, 0, v.Len())
 		for _, m := range v.Members() {
-			n.Members = append(n.Members, Member{m.Name, FromValue(m.Value, line, column)})
+			n.Members = append(n.Members, Member{m.Name, FromValue(m.Value, line, column), line, column})
 		}
 	default:
 		n.Scalar = v

@@ -155,6 +155,7 @@ func (p *parser) object(depth int) (*Node, error) {
 		}
 		if p.text[p.at] == '}' {
 			p.advance()
+			n.EndLine, n.EndColumn = p.line, p.column()
 			return n, nil
 		}
 		name, err := p.name()
@@ -169,6 +170,7 @@ func (p *parser) object(depth int) (*Node, error) {
 			return nil, p.fail("Invalid character after parsing property name. Expected ':' but got: %s.", p.found())
 		}
 		p.advance()
+		m := Member{Name: name, Line: p.line, Column: p.column()}
 		if err := p.blanks(); err != nil {
 			return nil, err
 		}
@@ -179,14 +181,17 @@ func (p *parser) object(depth int) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.pop()
 		if i, ok := seen[name]; ok { // the last of equal names wins
 			n.Members[i].Node = child
 		} else {
 			seen[name] = len(n.Members)
-			n.Members = append(n.Members, Member{name, child})
+			m.Node = child
+			n.Members = append(n.Members, m)
 		}
-		if done, err := p.separator('}'); done || err != nil {
+		done, err := p.separator('}') // what is wrong here is wrong behind this member
+		p.pop()
+		if done || err != nil {
+			n.EndLine, n.EndColumn = p.line, p.column()
 			return n, err
 		}
 	}
@@ -212,9 +217,10 @@ func (p *parser) array(depth int) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.pop()
 		n.Items = append(n.Items, child)
-		if done, err := p.separator(']'); done || err != nil {
+		done, err := p.separator(']')
+		p.pop()
+		if done || err != nil {
 			return n, err
 		}
 	}

@@ -45,7 +45,7 @@ func TestRefuses(t *testing.T) {
 	for in, want := range map[string]string{
 		``:                       "Error reading JObject from JsonReader: the text is empty. Path '', line 1, position 0.",
 		`{"a" 1}`:                "Invalid character after parsing property name. Expected ':' but got: 1. Path 'a', line 1, position 5.",
-		"{\n  \"a\": [1 2]\n}":   "After parsing a value an unexpected character was encountered: 2. Path 'a', line 2, position 10.",
+		"{\n  \"a\": [1 2]\n}":   "After parsing a value an unexpected character was encountered: 2. Path 'a[0]', line 2, position 10.",
 		`{"a":"x`:                `Unterminated string. Expected delimiter: ". Path 'a', line 1, position 7.`,
 		`{"a":`:                  "Unexpected end of content while loading JObject. Path 'a', line 1, position 5.",
 		`[1,`:                    "Unexpected end of content while loading JArray. Path '', line 1, position 3.",
