@@ -112,3 +112,55 @@ func TestDeviceFlowOfTheSecondTenant(t *testing.T) {
 		t.Errorf("token of the device: %s", body)
 	}
 }
+
+// A process gets the tokens of an identity in the identity's own tenant, by the
+// user of its proxy and by its secret.
+func TestIdentityOfTheSecondTenant(t *testing.T) {
+	t.Parallel()
+	p, a, b := two(t)
+	for _, w := range []*way{a, b} {
+		group := "/subscriptions/" + w.SubscriptionID + "/resourceGroups/rg"
+		w.must(t, forARM, "PUT", forARM+group+"?api-version=2021-04-01", `{"location":"westeurope"}`)
+		id := group + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1"
+		w.must(t, forARM, "PUT", forARM+id+"?api-version=2023-01-31", `{"location":"westeurope"}`)
+		dir := p.tenants.byID(w.TenantID).directory
+		identity, err := dir.IdentityOf(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metadata := httptest.NewRequestWithContext(directory.WithProxyUser(t.Context(), identity.ClientID, identity.Secret.Reveal()), "GET",
+			"http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource="+forVault, nil)
+		metadata.Header.Set("Metadata", "true")
+		endpoint := httptest.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1/msi/token?api-version=2019-08-01&resource="+forVault, nil)
+		endpoint.Header.Set("X-IDENTITY-HEADER", identity.Secret.Reveal())
+		for r, plane := range map[*http.Request]http.Handler{metadata: p.server.planes.Identity, endpoint: p.server.planes.IdentityEndpoint} {
+			rec := httptest.NewRecorder()
+			plane.ServeHTTP(rec, r)
+			var out struct {
+				AccessToken string `json:"access_token"`
+			}
+			if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil || directory.ClaimedTenant(out.AccessToken) != w.TenantID {
+				t.Errorf("%s of %s: %d %s", r.URL.Path, w.TenantName, rec.Code, rec.Body)
+			}
+		}
+	}
+	// Another's secret is refused.
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1/msi/token?api-version=2019-08-01&resource="+forVault, nil)
+	r.Header.Set("X-IDENTITY-HEADER", "nobody's")
+	rec := httptest.NewRecorder()
+	p.server.planes.IdentityEndpoint.ServeHTTP(rec, r)
+	if rec.Code != http.StatusUnauthorized {
+		t.Errorf("nobody's secret: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// Nothing of a token but its issuer is read before its tenant verifies it.
+func TestClaimedTenant(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]string{"": "", "a.b": "", "a.b.c": "", "a.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC94LyJ9.c": "",
+		"a.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC8xMTExMTExMS0yMjIyLTMzMzMtNDQ0NC01NTU1NTU1NTU1NTUvIn0.c": "11111111-2222-3333-4444-555555555555"} {
+		if got := directory.ClaimedTenant(token); got != want {
+			t.Errorf("token %q claims %q, want %q", token, got, want)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (p *parts) openTenant(ctx context.Context, r tenantRecord, s store.Store) (
 		t.access.GrantTenantOwner(ctx, t.bootstrap.ObjectID), // the tenant: management groups, more subscriptions
 		t.access.GrantDirectoryAdministrator(ctx, t.bootstrap.ObjectID),
 		s.Update(ctx, func(tx store.Tx) error {
-			return scope.EnsureSubscription(tx, t.bootstrap.SubscriptionID, p.now().UTC())
+			return scope.EnsureSubscription(tx, t.bootstrap.SubscriptionID, r.Name, p.now().UTC())
 		}),
 	)
 }

@@ -76,7 +76,7 @@ func New(t *testing.T, o Options) *House {
 	if err := h.Access.GrantTenantOwner(t.Context(), h.Boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, h.Boot.SubscriptionID, o.Now()) }); err != nil {
+	if err := h.Store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, h.Boot.SubscriptionID, "Kustos", o.Now()) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Access.GrantDirectoryAdministrator(t.Context(), h.Boot.ObjectID); err != nil {

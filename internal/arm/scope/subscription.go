@@ -86,14 +86,18 @@ func PutSubscription(tx store.Tx, s Subscription) error {
 	return store.PutJSON(tx, subscriptionBucket, strings.ToLower(s.ID), s)
 }
 
-// EnsureSubscription makes the tenant's first subscription when it is not there.
-func EnsureSubscription(tx store.Tx, id string, now time.Time) error {
+// EnsureSubscription makes the tenant's first subscription, of that display
+// name, when it is not there.
+func EnsureSubscription(tx store.Tx, id, name string, now time.Time) error {
 	s, err := store.GetJSON[Subscription](tx, subscriptionBucket, strings.ToLower(id))
 	if err == nil && s.ID != "" {
 		return nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
+	}
+	if s.Name == "" {
+		s.Name = name
 	}
 	s = s.complete(id)
 	s.Created = now

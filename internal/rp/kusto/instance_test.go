@@ -79,7 +79,9 @@ func newTenant(t *testing.T, neighbours directory.Neighbours) *tenant {
 		t.Fatal(err)
 	}
 	err = errors.Join(x.access.GrantOwner(ctx, x.boot.SubscriptionID, x.boot.ObjectID), x.access.GrantDirectoryAdministrator(ctx, x.boot.ObjectID),
-		x.store.Update(ctx, func(tx store.Tx) error { return scope.EnsureSubscription(tx, x.boot.SubscriptionID, time.Now()) }))
+		x.store.Update(ctx, func(tx store.Tx) error {
+			return scope.EnsureSubscription(tx, x.boot.SubscriptionID, "Kustos", time.Now())
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}

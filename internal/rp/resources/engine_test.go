@@ -37,7 +37,9 @@ func compose(t *testing.T) (h *house, boot directory.Bootstrap, token func(audie
 	if err := access.GrantOwner(t.Context(), boot.SubscriptionID, boot.ObjectID); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, boot.SubscriptionID, time.Now()) }); err != nil {
+	if err := s.Update(t.Context(), func(tx store.Tx) error {
+		return scope.EnsureSubscription(tx, boot.SubscriptionID, "Kustos", time.Now())
+	}); err != nil {
 		t.Fatal(err)
 	}
 	h = &house{store: s, ops: operations.New(operations.Config{Store: s})}

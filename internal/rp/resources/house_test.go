@@ -140,7 +140,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 		h.store = memstore.New()
 	}
 	h.base, h.top = newShelf("Contoso.Base", &h.log), newShelf("Contoso.Top", &h.log)
-	if err := h.store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, subID, time.Now()) }); err != nil {
+	if err := h.store.Update(t.Context(), func(tx store.Tx) error { return scope.EnsureSubscription(tx, subID, "Kustos", time.Now()) }); err != nil {
 		t.Fatal(err)
 	}
 	h.ops = operations.New(operations.Config{Store: h.store})
