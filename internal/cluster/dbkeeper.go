@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/envelope"
@@ -86,7 +85,7 @@ func (k *databaseKey) probeNow() (answered bool) {
 	}
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
 	defer cancel()
-	question := k.hearing.ask()
+	question, asked := k.hearing.ask(), n.r.cfg.Now()
 	before, own, err := n.ring.DatabaseWrapped(ctx, k.id)
 	if err == nil && !own {
 		return true
@@ -114,10 +113,10 @@ func (k *databaseKey) probeNow() (answered bool) {
 		return true
 	default:
 		k.mu.Lock()
-		silent := now.Sub(k.askedLast)
+		silent := since(&k.unheard, asked, now)
 		k.mu.Unlock()
 		if silent > n.r.cfg.GracePeriod {
-			k.suspend(question, before, fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
+			k.suspend(question, before, &silence{before.KEK.VaultURI, silent, err})
 			break
 		}
 		n.r.cfg.Log.Warn("key of a database cannot be probed", "cluster", n.spec.ID, "database", k.id, "silent", silent, "error", err)

@@ -26,11 +26,11 @@ type databaseKey struct {
 	hearing  hearing    // about the key
 	turn     sync.Mutex // one opening or closing at a time, after an answer was heard
 
-	mu        sync.Mutex
-	state     envelope.KeyState
-	cause     error     // why it is closed, or what worries about its key
-	askedLast time.Time // when the key last answered
-	gone      bool      // the database follows the cluster again, or was dropped
+	mu      sync.Mutex
+	state   envelope.KeyState
+	cause   error     // why it is closed, or what worries about its key
+	unheard time.Time // when the first of a row of questions that nobody answered was asked; zero when the last was answered
+	gone    bool      // the database follows the cluster again, or was dropped
 }
 
 // databasePatience is how long the start of a cluster waits for the keys of
@@ -44,7 +44,7 @@ func (n *node) ownKey(id string, state envelope.KeyState) *databaseKey {
 	defer n.mu.Unlock()
 	k, ok := n.own[id]
 	if !ok {
-		k = &databaseKey{n: n, id: id, kick: make(chan struct{}, 1), state: state, askedLast: n.r.cfg.Now()}
+		k = &databaseKey{n: n, id: id, kick: make(chan struct{}, 1), state: state}
 		n.own[id] = k
 	}
 	return k
@@ -236,7 +236,7 @@ func (k *databaseKey) up() {
 func (k *databaseKey) answered() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.askedLast = k.n.r.cfg.Now()
+	k.unheard = time.Time{}
 }
 
 // worry keeps why the database is closed, or what gives cause for concern.
@@ -261,9 +261,7 @@ func (k *databaseKey) suspended(cause error) *SuspendedError {
 	if err != nil {
 		k.n.r.cfg.Log.Error("databases cannot be listed", "cluster", k.n.spec.ID, "error", err)
 	}
-	var revoked *envelope.RevokedError
-	if errors.As(cause, &revoked) {
-		return &SuspendedError{Database: name, Code: revoked.Code, VaultURI: revoked.VaultURI, Reason: revoked.Reason}
-	}
-	return &SuspendedError{Database: name, Code: "KeyVaultUnavailable", Reason: "the key of the database cannot be reached"}
+	e := away("database", cause)
+	e.Database = name
+	return e
 }

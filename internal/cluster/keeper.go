@@ -100,7 +100,7 @@ func (n *node) resume() bool {
 func (n *node) probe() (answered bool) {
 	ctx, cancel := context.WithTimeout(n.r.ctx, askLimit)
 	defer cancel()
-	question := n.hearing.ask()
+	question, asked := n.hearing.ask(), n.r.cfg.Now()
 	wrapped, err := n.ring.Wrapped(ctx)
 	if err == nil && wrapped.KEK.Kind == envelope.KindPlatform {
 		n.worry(nil) // ours: it is there as long as we are
@@ -116,7 +116,7 @@ func (n *node) probe() (answered bool) {
 			return true
 		}
 		n.mu.Lock()
-		n.askedLast = now
+		n.unheard = time.Time{}
 		n.mu.Unlock()
 		if err := n.follow(ctx); !n.hearing.stale(question) {
 			n.worry(err)
@@ -130,10 +130,10 @@ func (n *node) probe() (answered bool) {
 		return true
 	default:
 		n.mu.Lock()
-		silent := now.Sub(n.askedLast)
+		silent := since(&n.unheard, asked, now)
 		n.mu.Unlock()
 		if silent > n.r.cfg.GracePeriod {
-			n.suspend(question, wrapped, fmt.Errorf("no answer about the key for %v: %w", silent.Round(time.Second), err))
+			n.suspend(question, wrapped, &silence{wrapped.KEK.VaultURI, silent, err})
 			break
 		}
 		n.r.cfg.Log.Warn("key of a cluster cannot be probed", "cluster", n.spec.ID, "silent", silent, "error", err)
@@ -178,6 +178,10 @@ func (r *Runtime) newest(ctx context.Context, kek envelope.KEK) (version string,
 	throwaway := make([]byte, 32)
 	_, _ = rand.Read(throwaway) // crypto/rand.Read never fails: it ends the program instead
 	wrapped, err := wrapper.Wrap(ctx, throwaway)
+	var refused *envelope.RevokedError
+	if errors.As(err, &refused) { // to wrap: nothing that was wrapped is revoked
+		return "", fmt.Errorf("%s: %s (%s)", what, refused.Reason, refused.Code)
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}

@@ -150,6 +150,8 @@ func testExpiredKey(t *testing.T, version string) {
 	n.probe()
 	if s := w.await(Running); s.Key != envelope.KeyCustomer || !strings.Contains(s.Reason, "expired") || s.Code != "" {
 		t.Errorf("state %+v", s)
+	} else if strings.Contains(s.Reason, "revoked") {
+		t.Errorf("nothing is revoked: %s", s.Reason)
 	}
 	other := kek
 	other.KeyName = "l"
@@ -288,12 +290,23 @@ func TestSilentVaultSuspendsAfterGrace(t *testing.T) {
 	now = now.Add(31 * time.Minute)
 	clock.Unlock()
 	n.probe()
-	if s := w.await(Suspended); s.Code != "KeyVaultUnavailable" {
+	if s := w.await(Suspended); s.Code != "KeyVaultUnavailable" || s.VaultURI != "https://v.vault.azure.net" ||
+		!strings.Contains(s.Reason, "vault https://v.vault.azure.net has not answered for 31m0s") {
 		t.Fatalf("state %+v", s)
 	}
 	w.vault.set(nil)
 	w.r.ProbeNow(testCluster)
 	w.await(Running)
+
+	// time in which nobody asked is no silence
+	clock.Lock()
+	now = now.Add(90 * 24 * time.Hour)
+	clock.Unlock()
+	w.vault.set(errUnavailable)
+	n.probe()
+	if s := w.await(Running); s.Reason == "" {
+		t.Fatal("the state does not say that the vault is silent")
+	}
 }
 
 // A KEK without a version follows the vault's newest; a pinned one does not.

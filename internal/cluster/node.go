@@ -37,18 +37,18 @@ type node struct {
 	changing sync.Mutex // one change of KEK at a time
 	moving   sync.Mutex // one change of the key's state at a time
 
-	mu        sync.Mutex
-	wanted    bool // the user wishes it to run
-	phase     Phase
-	since     time.Time
-	cause     error // why it does not run, or what worries about its key
-	key       envelope.KeyState
-	current   *session
-	patience  backoff   // while nobody answers
-	hearing   hearing   // about the key
-	askedLast time.Time // when the key last answered
-	deleted   bool
-	own       map[string]*databaseKey // of databases with a KEK of their own, by id
+	mu       sync.Mutex
+	wanted   bool // the user wishes it to run
+	phase    Phase
+	since    time.Time
+	cause    error // why it does not run, or what worries about its key
+	key      envelope.KeyState
+	current  *session
+	patience backoff   // while nobody answers
+	hearing  hearing   // about the key
+	unheard  time.Time // when the first of a row of questions that nobody answered was asked; zero when the last was answered
+	deleted  bool
+	own      map[string]*databaseKey // of databases with a KEK of their own, by id
 }
 
 func newNode(r *Runtime, rec record, ring *envelope.Keyring) *node {
@@ -88,11 +88,7 @@ func (n *node) running() (*session, error) {
 
 // suspended makes the error that answers requests while the key is away.
 func suspended(cause error) error {
-	var revoked *envelope.RevokedError
-	if errors.As(cause, &revoked) {
-		return &SuspendedError{Code: revoked.Code, VaultURI: revoked.VaultURI, Reason: revoked.Reason}
-	}
-	return &SuspendedError{Code: "KeyVaultUnavailable", Reason: "the key of the cluster cannot be reached"}
+	return away("cluster", cause)
 }
 
 // setPhase changes the phase and tells. The caller holds turn.
@@ -164,7 +160,7 @@ func (n *node) begin(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	n.current = s
-	n.askedLast = n.r.cfg.Now()
+	n.unheard = time.Time{}
 	n.mu.Unlock()
 	n.databasesUp(s)
 	n.setPhase(Running, nil)

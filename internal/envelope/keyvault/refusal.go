@@ -58,6 +58,12 @@ func (v *Vaults) refusal(op string, kek envelope.KEK, version string, err error)
 		return revoked(codeIdentity, "vault "+kek.VaultURI+" does not accept the cluster's identity")
 	case s == http.StatusForbidden && inner == "KeyDisabled":
 		return revoked(codeIdentity, key+" in vault "+kek.VaultURI+" is disabled")
+	case s == http.StatusForbidden && inner == "KeyOperationForbidden":
+		return revoked(codeInvalid, key+" in vault "+kek.VaultURI+" does not permit "+op+": it is not among its operations")
+	case s == http.StatusForbidden && (inner == "KeyExpired" || strings.Contains(message, "expired key")):
+		return revoked(codeInvalid, key+" in vault "+kek.VaultURI+" has expired")
+	case s == http.StatusForbidden && (inner == "KeyNotYetValid" || strings.Contains(message, "not yet valid")):
+		return revoked(codeInvalid, key+" in vault "+kek.VaultURI+" is not valid yet")
 	case s == http.StatusForbidden && (inner == "ForbiddenByFirewall" || inner == "ForbiddenByConnection"):
 		return revoked(codeIdentity, "the firewall of vault "+kek.VaultURI+" refuses the cluster")
 	case s == http.StatusForbidden:

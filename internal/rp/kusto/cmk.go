@@ -219,7 +219,6 @@ func checkRecovery(level, uri string) error {
 
 // checkFacts is check 8.
 func (p *Provider) checkFacts(k KeyFacts) error {
-	now := p.now()
 	types, sizes := []string{"RSA", "RSA-HSM"}, []int{2048, 3072, 4096}
 	if p.rules2020 {
 		types, sizes = types[:1], sizes[:1]
@@ -231,12 +230,21 @@ func (p *Provider) checkFacts(k KeyFacts) error {
 		return invalidKey(fmt.Sprintf("the key has %d bits", k.Bits))
 	case !k.Enabled:
 		return invalidKey("the key is disabled")
+	case !k.CanWrap || !k.CanUnwrap:
+		return invalidKey("the key may not wrap and unwrap")
+	}
+	return p.checkWindow(k)
+}
+
+// checkWindow refuses a key outside nbf..exp: what it wrapped it unwraps, and it
+// protects nothing new.
+func (p *Provider) checkWindow(k KeyFacts) error {
+	now := p.now()
+	switch {
 	case !k.NotBefore.IsZero() && now.Before(k.NotBefore):
 		return invalidKey("the key is not valid yet")
 	case !k.Expires.IsZero() && !now.Before(k.Expires):
 		return invalidKey("the key has expired")
-	case !k.CanWrap || !k.CanUnwrap:
-		return invalidKey("the key may not wrap and unwrap")
 	}
 	return nil
 }

@@ -176,6 +176,11 @@ func (p *Provider) writeDatabase(ctx context.Context, req *provider.Request) (*p
 		return nil, err
 	}
 	created := before == nil || !before.Born
+	if created {
+		if err := p.checkNewDatabase(ctx, rec, after); err != nil {
+			return nil, err
+		}
+	}
 	if before != nil && before.Operation == "" && !created && !rekey && before.SoftDelete == after.SoftDelete && before.HotCache == after.HotCache {
 		return &provider.Response{Status: http.StatusOK, Body: p.databaseBody(ctx, rec, before, req.Shape)}, nil
 	}

@@ -83,6 +83,20 @@ func (p *Provider) planDatabaseKey(ctx context.Context, req *provider.Request, r
 	return true, p.checkKey(ctx, rec.under(after.KeyVault))
 }
 
+// checkNewDatabase refuses a new database under its cluster's key when that
+// protects nothing new any more. What else is wrong with the key is not asked
+// here: the data keys of a database need no vault.
+func (p *Provider) checkNewDatabase(ctx context.Context, rec *record, after *databaseRecord) error {
+	if after.KeyVault != nil || rec.KeyVault == nil {
+		return nil
+	}
+	facts, err := p.keys.Key(ctx, rec.kek())
+	if err != nil {
+		return nil // trouble on the way says nothing about the key
+	}
+	return p.checkWindow(facts)
+}
+
 // inForce reports whether an earlier run of the operation put the new key in force.
 func (p *Provider) inForce(ctx context.Context, rec *record, before, after *databaseRecord) (bool, error) {
 	want := rec.under(after.KeyVault).kek()
