@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/config"
 )
 
 // DrillOptions are the arguments of `kustos drill`.
@@ -30,6 +32,9 @@ func newDrill(deps Deps) *cobra.Command {
 			"docs/drills/ explains each.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := config.CheckProbeInterval(opts.ProbeInterval); err != nil {
+				return err
+			}
 			binary, err := os.Executable()
 			if err != nil {
 				return err

@@ -110,7 +110,8 @@ func (i *Instance) await(ctx context.Context, seen func() bool) error {
 	for !seen() {
 		select {
 		case err := <-i.done:
-			return fmt.Errorf("the server ended before it was ready (%w); its log is %s", err, i.log.Name())
+			i.process = nil // nothing is left to stop
+			return errors.Join(fmt.Errorf("the server ended before it was ready (%w); its log is %s", err, i.log.Name()), i.log.Close())
 		case <-timeout:
 			return fmt.Errorf("the server is not ready after %s; its log is %s", startTimeout, i.log.Name())
 		case <-ctx.Done():

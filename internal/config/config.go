@@ -156,6 +156,15 @@ func ParseRequestLimits(flag []string) (l RequestLimits, err error) {
 	return l, nil
 }
 
+// CheckProbeInterval refuses an interval at which probes would be all that
+// happens.
+func CheckProbeInterval(d time.Duration) error {
+	if d < 100*time.Millisecond {
+		return fmt.Errorf("--key-probe-interval %s is under 100ms", d)
+	}
+	return nil
+}
+
 // Validate checks what flags alone cannot say, and names the flag that is wrong.
 func (c Config) Validate() error {
 	for flag, addr := range map[string]string{"--proxy": c.ProxyAddr, "--listen": c.DirectAddr, "--control": c.Control} {
@@ -179,8 +188,16 @@ func (c Config) Validate() error {
 	if c.ClockTokens && c.Clock != ManualClock {
 		return errors.New("--clock-tokens needs --clock manual")
 	}
-	if c.KeyProbeInterval < 100*time.Millisecond {
-		return fmt.Errorf("--key-probe-interval %s is under 100ms", c.KeyProbeInterval)
+	if err := CheckProbeInterval(c.KeyProbeInterval); err != nil {
+		return err
+	}
+	if c.EngineMemory < 0 {
+		return fmt.Errorf("--engine-memory %d is less than nothing", c.EngineMemory>>20)
+	}
+	for _, host := range c.AllowedVaultHosts {
+		if !regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?$`).MatchString(host) {
+			return fmt.Errorf("--allow-vault-host %q is not a host name", host)
+		}
 	}
 	if c.HotTierBytes < 0 {
 		return fmt.Errorf("--hot-tier-bytes %d is less than nothing", c.HotTierBytes)

@@ -36,6 +36,8 @@ func TestValidateNamesTheFlag(t *testing.T) {
 		"proxy not loopback": {func(c *config.Config) { c.ProxyAddr = "0.0.0.0:80" }, "--proxy"},
 		"listen no port":     {func(c *config.Config) { c.DirectAddr = "localhost" }, "--listen"},
 		"rules":              {func(c *config.Config) { c.CMKRules = "1999" }, "--cmk-rules"},
+		"engine memory":      {func(c *config.Config) { c.EngineMemory = -1 << 20 }, "--engine-memory -1"},
+		"vault host":         {func(c *config.Config) { c.AllowedVaultHosts = []string{"https://x/y"} }, "--allow-vault-host"},
 		"probe":              {func(c *config.Config) { c.KeyProbeInterval = time.Millisecond }, "--key-probe-interval"},
 	}
 	for name, tt := range tests {

@@ -16,13 +16,25 @@ func (a *api) listFaults(*http.Request) (int, any, error) {
 }
 
 func (a *api) addFault(r *http.Request) (int, any, error) {
-	var rule faults.Rule
-	if err := decode(r, &rule); err != nil {
+	var body struct {
+		faults.Rule
+		Rate *float64 `json:"rate"` // a rate of 0 is a mistake, none is all
+	}
+	if err := decode(r, &body); err != nil {
 		return 0, nil, err
 	}
-	rule, err := a.Faults.Add(rule)
+	refused := func(why string) error {
+		return &refusal{http.StatusBadRequest, "InvalidRule", "The rule is refused: " + why + "."}
+	}
+	if body.Rate != nil {
+		if *body.Rate == 0 {
+			return 0, nil, refused("rate 0 is not above 0 and up to 1")
+		}
+		body.Rule.Rate = *body.Rate
+	}
+	rule, err := a.Faults.Add(body.Rule)
 	if err != nil {
-		return 0, nil, &refusal{http.StatusBadRequest, "InvalidRule", "The rule is refused: " + err.Error() + "."}
+		return 0, nil, refused(err.Error())
 	}
 	a.Log.WarnContext(r.Context(), "fault rule set", "rule", rule.ID, "kind", rule.Kind)
 	return http.StatusCreated, rule, nil

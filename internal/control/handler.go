@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -115,8 +116,24 @@ func decode(r *http.Request, into any) error {
 			err = errors.New("something follows the JSON value")
 		}
 	}
-	if err != nil {
-		return &refusal{http.StatusBadRequest, "InvalidBody", "The body is not what is expected here: " + strings.TrimPrefix(err.Error(), "json: ") + "."}
+	var typed *json.UnmarshalTypeError
+	var large *http.MaxBytesError
+	why := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		why = "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		why = "it breaks off"
+	case errors.As(err, &large):
+		return &refusal{http.StatusRequestEntityTooLarge, "BodyTooLarge", fmt.Sprintf("The body is larger than %d bytes.", large.Limit)}
+	case errors.As(err, &typed) && typed.Field == "":
+		why = "it is no object"
+	case errors.As(err, &typed):
+		why = "the member " + typed.Field + " is a " + typed.Value
+	default:
+		why = strings.TrimPrefix(err.Error(), "json: ")
 	}
-	return nil
+	return &refusal{http.StatusBadRequest, "InvalidBody", "The body is not what is expected here: " + why + "."}
 }

@@ -55,9 +55,14 @@ func TestControl(t *testing.T) {
 		{`POST /clock/advance {"by":"soon"}`, 400, "InvalidDuration"},
 		{`POST /clock/advance {"by":"1h","please":true}`, 400, `unknown field \"please\"`},
 		{`POST /clock/advance {"by":"1h"} {}`, 400, "something follows"},
-		{`POST /clock/advance`, 400, "InvalidBody"},
+		{`POST /clock/advance`, 400, "is empty"},
+		{`POST /clock/advance {"by":`, 400, "breaks off"},
+		{`POST /clock/advance []`, 400, "it is no object"},
+		{`POST /clock/advance {"by":5}`, 400, "the member by is a number"},
 		{`GET /clock/advance`, 404, "NotFound"},
 		{`POST /faults {"kind":"throttled","match":{"vault":"v"},"rate":0.5,"count":3}`, 201, `"id":"1"`},
+		{`POST /faults {"kind":"throttled","rate":0}`, 400, "rate 0 is not above 0"},
+		{`POST /faults {"kind":"throttled","rate":2}`, 400, "rate 2 is not above 0"},
 		{`POST /faults {"kind":"gremlin"}`, 400, "InvalidRule"},
 		{`POST /faults {"kind":"slow","match":{"colour":"red"}}`, 400, "InvalidBody"},
 		{"GET /faults", 200, `"retryAfter":1,"injected":0`},
@@ -80,6 +85,15 @@ func TestControl(t *testing.T) {
 				t.Errorf("%s with bearer %q: %d %s", line, bearer, code, body)
 			}
 		}
+	}
+}
+
+func TestLargeBody(t *testing.T) {
+	t.Parallel()
+	h := control.New(control.Config{Clock: clock.Real(), Faults: faults.New(faults.Config{}), Token: token, Log: slog.New(slog.DiscardHandler)})
+	code, body := call(t, h, token, `POST /faults {"kind":"`+strings.Repeat("x", 1<<17)+`"}`)
+	if code != http.StatusRequestEntityTooLarge || !strings.Contains(body, "larger than 65536 bytes") {
+		t.Error(code, body)
 	}
 }
 

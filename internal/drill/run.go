@@ -54,6 +54,11 @@ func Run(ctx context.Context, opts cli.DrillOptions) error {
 	if len(chosen) == 0 {
 		return fmt.Errorf("there is no drill %q; there are %s, and all", opts.Name, strings.Join(Names(), ", "))
 	}
+	for _, file := range []string{opts.JSON, opts.HTML} {
+		if err := writable(file); err != nil {
+			return err
+		}
+	}
 	report := &Report{Product: opts.Product, Started: time.Now().UTC(), Interval: Millis(opts.ProbeInterval), Hints: !opts.NoVaultHints, Passed: true}
 	var failures []error
 	results := make([]chan *Result, len(chosen))
@@ -86,6 +91,21 @@ func Run(ctx context.Context, opts cli.DrillOptions) error {
 		failures = append(failures, writeHTML(opts.HTML, report))
 	}
 	return errors.Join(failures...)
+}
+
+// writable refuses, before anything is rehearsed, a report file that could not
+// be written afterwards.
+func writable(file string) error {
+	if file == "" {
+		return nil
+	}
+	if at, err := os.Stat(file); err == nil && at.IsDir() {
+		return fmt.Errorf("the report cannot be written to %s: it is a folder", file)
+	}
+	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+		return fmt.Errorf("the report cannot be written: %w", err)
+	}
+	return nil
 }
 
 // one runs a drill on a server of its own, whose folder goes when it passed.

@@ -54,6 +54,9 @@ func (h *Handler) visible(ctx context.Context, c *call, names []string) ([]catal
 }
 
 func (h *Handler) show(ctx context.Context, c *call, req request, cmd command.Show) (tableResult, error) {
+	if err := h.mustRun(ctx, c); err != nil {
+		return tableResult{}, err
+	}
 	switch cmd.What {
 	case command.Version:
 		return h.showVersion(c), nil
@@ -105,6 +108,21 @@ func (h *Handler) show(ctx context.Context, c *call, req request, cmd command.Sh
 		return tableResult{columns: cols(types.String, "Name", "Entities")}, nil
 	}
 	panic("BUG: no executor for .show " + string(cmd.What))
+}
+
+// mustRun refuses what needs no data as everything else is refused while the
+// cluster is suspended, starting or stopped.
+func (h *Handler) mustRun(ctx context.Context, c *call) error {
+	st, err := h.runtime.State(ctx, c.cluster.ID)
+	switch {
+	case err != nil:
+		return err
+	case st.Phase == cluster.Suspended:
+		return &cluster.SuspendedError{Code: st.Code, VaultURI: st.VaultURI, Reason: st.Reason}
+	case st.Phase != cluster.Running:
+		return cluster.ErrNotRunning
+	}
+	return nil
 }
 
 // showVersion tells clients which of a cluster's two services answers: ingest

@@ -149,7 +149,7 @@ func damagedAt(e *cluster.ExtentError) string {
 	if e.Offset == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" The damage is in the 64 KiB at offset %d of the file.", e.Offset)
+	return fmt.Sprintf(" The damage is in the chunk at offset %d of the file.", e.Offset)
 }
 
 func compileError(e *kql.Error) *Error {

@@ -60,6 +60,9 @@ func (f *fakeRuntime) Spec(context.Context, string) (cluster.Spec, error) {
 	return cluster.Spec{ID: clusterID, Name: "demo", Location: "westeurope", URI: "https://" + host}, nil
 }
 func (f *fakeRuntime) State(context.Context, string) (cluster.State, error) {
+	if s := f.suspended; s != nil {
+		return cluster.State{Phase: cluster.Suspended, Reason: s.Reason, Code: s.Code, VaultURI: s.VaultURI}, nil
+	}
 	return cluster.State{Phase: cluster.Running, Hot: f.hot}, nil
 }
 func (f *fakeRuntime) DatabaseState(_ context.Context, _, name string) (cluster.DatabaseState, error) {
