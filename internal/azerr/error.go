@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"syscall"
 )
 
 // Error is an error as an Azure service writes it:
@@ -94,8 +95,8 @@ func (w *wireError) error() *Error {
 }
 
 // From turns any error into a wire error: an *Error anywhere in the wrap tree
-// as it is, anything else as 500 InternalServerError whose text says nothing
-// about the inside. It is nil for nil.
+// as it is, a disk without room as 503, anything else as 500 InternalServerError
+// whose text says nothing about the inside. It is nil for nil.
 func From(err error) *Error {
 	if err == nil {
 		return nil
@@ -104,7 +105,15 @@ func From(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return DiskFull().Because(err)
+	}
 	return InternalServerError().Because(err)
+}
+
+// DiskFull is the answer to what has to be kept and cannot be.
+func DiskFull() *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "The disk of this server is full: it answers what needs no room, and changes nothing until there is space again."}
 }
 
 // InternalServerError is the answer to a defect of ours.

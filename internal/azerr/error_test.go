@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +29,9 @@ func TestFrom(t *testing.T) {
 	}
 	if want := `{"code":"InternalServerError","message":` + fmt.Sprintf("%q", got.Message) + `}`; string(data) != want {
 		t.Errorf("wire form %s, want %s", data, want)
+	}
+	if got := azerr.From(fmt.Errorf("commit: %w", syscall.ENOSPC)); got.Status != 503 || got.Code != "ServiceUnavailable" || !strings.Contains(got.Message, "disk of this server is full") {
+		t.Errorf("From(no space) = %+v", got)
 	}
 	if azerr.From(nil) != nil {
 		t.Error("From(nil) is not nil")

@@ -2,6 +2,7 @@ package fsck
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,6 +71,9 @@ func Contents(ctx context.Context, cfg Config) (r Report, err error) {
 	for _, p := range problems {
 		r.problem(stateName, "%s", p)
 	}
+	if rest := slack(filepath.Join(cfg.Dir, stateName)); rest > 0 {
+		r.note("%s: %d bytes at its end are no whole page; nothing reads them", stateName, rest)
+	}
 	if err != nil {
 		r.problem(stateName, "%v", err)
 		return r, ctx.Err()
@@ -81,6 +85,30 @@ func Contents(ctx context.Context, cfg Config) (r Report, err error) {
 		}
 	}
 	return r, nil
+}
+
+// slack is how many bytes lie behind the last whole page of a database file; its
+// header has the size of a page. 0 when the file cannot be read: that is told otherwise.
+func slack(path string) int64 {
+	const at, header = 16, 100
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	head := make([]byte, header)
+	info, err := f.Stat()
+	if err != nil || info.Size() < header {
+		return 0
+	}
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return 0
+	}
+	page := int64(binary.BigEndian.Uint16(head[at:]))
+	if page <= 1 { // 65,536 does not fit
+		page = 1 << 16
+	}
+	return info.Size() % page
 }
 
 func (e catalogued) path() string {
@@ -210,7 +238,7 @@ func (r *Report) log(ctx context.Context, dir string, ring *envelope.Keyring, id
 		r.VerifiedSegments += len(results)
 		for i, result := range results {
 			if result.TornAt >= 0 {
-				r.note("%s: a write at offset %d was cut short by a crash; nothing of it was acknowledged", segments[i].ID, result.TornAt)
+				r.note("%s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", segments[i].ID, result.TornAt)
 			}
 		}
 		if errors.Is(err, envelope.ErrNotFound) {

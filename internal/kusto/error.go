@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
@@ -109,7 +110,7 @@ func asError(err error) *Error {
 		e := badRequest("%s", err)
 		e.cause = err
 		return e
-	case errors.Is(err, cluster.ErrDiskFull):
+	case errors.Is(err, cluster.ErrDiskFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Type: "Kusto.Data.Exceptions.KustoServiceUnavailableException",
 			Message: "The disk of this cluster is full: it answers queries and takes no data until there is space again. Nothing of this request was stored.", cause: err}
 	case errors.Is(err, cluster.ErrEngine):

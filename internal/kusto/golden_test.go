@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kustos-io/kustos/internal/cluster"
@@ -137,6 +139,7 @@ func TestErrorEnvelopes(t *testing.T) {
 		{"suspended", &cluster.SuspendedError{Code: "KeyDisabled", VaultURI: "https://v.vault.azure.net", Reason: "the key is disabled"}},
 		{"database-suspended", &cluster.SuspendedError{Database: "db", Code: "KeyDisabled", VaultURI: "https://v.vault.azure.net", Reason: "the key is disabled"}},
 		{"stopped", cluster.ErrNotRunning},
+		{"disk-full", fmt.Errorf("commit: %w", syscall.ENOSPC)},
 		{"extent", &cluster.ExtentError{ID: "6a1c0d6e-0000-4000-8000-000000000777", Cause: errors.New("chunk 3: message authentication failed")}},
 		{"unknown", errors.New("secret detail")},
 	}

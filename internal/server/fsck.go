@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/backup"
+	"github.com/kustos-io/kustos/internal/barrier"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/fsck"
@@ -65,7 +67,11 @@ func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsc
 	})
 	if err != nil && ctx.Err() == nil {
 		// Damage may be why it does not open; the rest of the report is worth having.
-		report.Problems = append(report.Problems, fsck.Problem{Path: ".", What: err.Error()})
+		path := "."
+		if errors.Is(err, barrier.ErrWrongSeal) { // it has the wrapped root key; whether that or the seal changed nobody can tell
+			path = barrier.KeyringName
+		}
+		report.Problems = append(report.Problems, fsck.Problem{Path: path, What: err.Error()})
 		err = nil
 	}
 	return report, err

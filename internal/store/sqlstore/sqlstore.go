@@ -41,11 +41,12 @@ func (s *sqlStore) Update(ctx context.Context, fn func(store.Tx) error) error {
 	return s.run(ctx, s.write, true, fn)
 }
 
-func (s *sqlStore) run(ctx context.Context, db *sql.DB, writable bool, fn func(store.Tx) error) error {
+func (s *sqlStore) run(ctx context.Context, db *sql.DB, writable bool, fn func(store.Tx) error) (err error) {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.running.Done()
+	defer func() { err = noRoom(err) }()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
