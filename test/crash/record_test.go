@@ -19,10 +19,19 @@ type point struct {
 // name tells a point from all others of its life.
 func (p point) name() string { return fmt.Sprintf("%s: %s #%d", p.step, p.deed, p.number) }
 
+// many is from how many changes on it is one kind of point, however many there are:
+// one page of a checkpoint among others, one of a large transaction.
+const many = 8
+
 // kind is what makes two points equal, but for when they come: what is done,
 // to which file, and how much of what was done to it before is not synced. For
 // the log of SQLite that is the place within the transaction.
-func (p point) kind() string { return fmt.Sprintf("%s, %d after a sync", p.deed, p.after) }
+func (p point) kind() string {
+	if p.after >= many {
+		return fmt.Sprintf("%s, %d or more after a sync", p.deed, many)
+	}
+	return fmt.Sprintf("%s, %d after a sync", p.deed, p.after)
+}
 
 // record numbers the points of a life as they come.
 type record struct {
