@@ -26,7 +26,7 @@ const execVariable = "KUSTOS_CRASH_EXEC"
 var changing = map[uint64]struct {
 	name      string
 	at        string // fd, path, dirfd path, target (second path), dirfd target
-	createsIf bool   // only with O_CREAT
+	createsIf bool   // only with O_CREAT, where there was none
 }{
 	unix.SYS_WRITE: {"write", "fd", false}, unix.SYS_PWRITE64: {"write", "fd", false}, unix.SYS_WRITEV: {"write", "fd", false}, unix.SYS_PWRITEV: {"write", "fd", false},
 	unix.SYS_COPY_FILE_RANGE: {"write", "third fd", false}, unix.SYS_SENDFILE: {"write", "fd", false},
@@ -201,8 +201,8 @@ func (p *traced) point(thread int) (deed, file string) {
 		if call.at == "dirfd path" {
 			flags = args[2]
 		}
-		if flags&unix.O_CREAT == 0 {
-			return "", ""
+		if _, err := os.Stat(path); flags&unix.O_CREAT == 0 || err == nil && flags&unix.O_TRUNC == 0 {
+			return "", "" // it is there and stays as it is
 		}
 	}
 	rel, err := filepath.Rel(p.dir, path)
