@@ -81,7 +81,7 @@ func (t *tenant) compose(ctx context.Context, p *parts) error {
 	front.Register(
 		rpresources.New(rpresources.Config{Store: s, Authorizer: access, Assignments: access, Operations: t.operations, Registry: front, Dispatcher: front, Log: log, Now: now, TenantID: t.ID}),
 		rpidentity.New(rpidentity.Config{Store: s, Identities: dir, Assignments: access, Front: front, Log: log, Now: now}),
-		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: s, Front: front, TenantID: t.ID}),
+		rpauthorization.New(rpauthorization.Config{Engine: access, Principals: dir, Store: s, Front: front, TenantID: t.ID, Changed: p.rolesChanged}),
 		rpmanagement.New(rpmanagement.Config{Store: s, Authorizer: access, Assignments: access, TenantID: t.ID, Log: log, Now: now}),
 		rpsubscription.New(rpsubscription.Config{Store: s, Authorizer: access, Owners: access, TenantID: t.ID, Log: log, Now: now}),
 		rpkeyvault.New(rpkeyvault.Config{Vault: p.vault, Log: log}),

@@ -37,6 +37,9 @@ type Config struct {
 	Store    store.Store
 	Front    Front
 	TenantID string
+	// Changed is called after a committed change of an assignment with its
+	// scope. It says nothing of what changed. nil = nothing.
+	Changed func(scope string)
 }
 
 // Provider serves Microsoft.Authorization. It is safe for concurrent use.
@@ -46,13 +49,18 @@ type Provider struct {
 	store      store.Store
 	front      Front
 	tenantID   string
+	changed    func(scope string)
 }
 
 var _ provider.Provider = (*Provider)(nil)
 
 // New returns a provider over the engine's assignments.
 func New(cfg Config) *Provider {
-	return &Provider{engine: cfg.Engine, principals: cfg.Principals, store: cfg.Store, front: cfg.Front, tenantID: cfg.TenantID}
+	changed := cfg.Changed
+	if changed == nil {
+		changed = func(string) {}
+	}
+	return &Provider{engine: cfg.Engine, principals: cfg.Principals, store: cfg.Store, front: cfg.Front, tenantID: cfg.TenantID, changed: changed}
 }
 
 // Namespace is "Microsoft.Authorization".

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kustos-io/kustos/internal/arm/provider"
 	"github.com/kustos-io/kustos/internal/authz"
 	"github.com/kustos-io/kustos/internal/azerr"
@@ -137,6 +139,33 @@ func TestStory(t *testing.T) {
 	step(204, "DELETE", at(vault, name1), newest, "")
 	step(404, "GET", at(vault, name1), newest, "")
 	golden.Compare(t, "assignments.txt", out.String())
+}
+
+// Whoever asks for it hears the scope of every committed change, and of nothing else.
+func TestChangesAreTold(t *testing.T) {
+	t.Parallel()
+	var told []string
+	engine := authz.New(authz.Config{Store: memstore.New(), Now: time.Now})
+	f := fixture{authorization.New(authorization.Config{Engine: engine, Principals: principals{}, TenantID: tenant, Changed: func(scope string) { told = append(told, scope) }}), engine}
+	const newest = "2022-04-01"
+	for _, s := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"PUT", at(vault, name1), assignment(reader, alice), 201},
+		{"PUT", at(vault, name1), assignment(reader, alice), 200}, // nothing changes
+		{"PUT", at(vault, name2), assignment("nonsense", alice), 400},
+		{"GET", at(vault, name1), "", 200},
+		{"DELETE", at(vault, name1), "", 200},
+		{"DELETE", at(vault, name1), "", 204},
+	} {
+		if status, text := f.call(t, s.method, s.path, newest, s.body); status != s.status {
+			t.Errorf("%s %s: %d %s", s.method, s.path, status, text)
+		}
+	}
+	if diff := cmp.Diff([]string{vault, vault}, told); diff != "" {
+		t.Errorf("told (-want +got)\n%s", diff)
+	}
 }
 
 func TestAssignmentRefusals(t *testing.T) {

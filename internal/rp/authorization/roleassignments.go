@@ -129,6 +129,7 @@ func (p *Provider) putAssignment(ctx context.Context, req *provider.Request) (*p
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
+		p.changed(stored.Scope)
 	}
 	return &provider.Response{Status: status, Body: resource(stored, req)}, nil
 }
@@ -229,6 +230,7 @@ func (p *Provider) deleteAssignment(ctx context.Context, req *provider.Request) 
 	case err != nil:
 		return nil, err
 	}
+	p.changed(a.Scope)
 	return provider.OK(resource(a, req))
 }
 
