@@ -56,8 +56,12 @@ func (r *Report) Print(w io.Writer) error {
 	for _, p := range r.Problems {
 		out += "DAMAGE: " + p.Path + ": " + p.What + "\n"
 	}
-	if r.Good() {
+	switch whole := r.VerifiedExtents == r.Extents && r.VerifiedSegments == r.Segments; {
+	case !r.Good():
+	case whole:
 		out += "no damage found\n"
+	default:
+		out += "no damage found in what was verified\n"
 	}
 	_, err := io.WriteString(w, out)
 	return err
