@@ -44,7 +44,7 @@ func (x *execution) absorb(ctx context.Context, typ, version string, id ids.ID, 
 		return nil
 	}
 	var list []absorbed
-	for _, d := range compare(shown(now, id, version), shown(planned(now, body), id, version), "", ignored(typ)) {
+	for _, d := range compare(shown(now, id, version), shown(written(now, body, x.e.replaced(id)), id, version), "", ignored(typ)) {
 		if d.ChangeType != changeNoEffect {
 			list = append(list, d.absorbed())
 		}

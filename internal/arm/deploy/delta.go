@@ -22,8 +22,61 @@ type propertyDelta struct {
 	before, after value.Value
 }
 
-// planned is a live resource once body is written over it: what the body says
-// wins, and what it leaves out stays as the provider has it.
+// written is a live resource once a PUT of body is done: what the body says
+// wins. What it leaves out stays as the provider has it, but for tags, which
+// every type replaces, and for types that replace the whole resource.
+func written(before, body *value.Object, replaced bool) *value.Object {
+	out := planned(before, body)
+	if !replaced {
+		if _, given := body.Get("tags"); !given && before.Object("tags").Len() > 0 {
+			out.Delete("tags")
+		}
+		return out
+	}
+	kept := value.NewObject(out.Len())
+	for _, member := range out.Members() {
+		switch strings.ToLower(member.Name) {
+		case "location", "tags", "kind", "sku", "plan", "identity", "managedby", "zones", "extendedlocation", "placement", "properties":
+			if given, ok := body.Get(member.Name); ok {
+				kept.Set(member.Name, onlyGiven(member.Value, given))
+			}
+		default: // not the caller's to write
+			kept.Set(member.Name, member.Value)
+		}
+	}
+	return kept
+}
+
+// onlyGiven is v without the members that given has not.
+func onlyGiven(v, given value.Value) value.Value {
+	switch v := v.(type) {
+	case *value.Object:
+		g, ok := given.(*value.Object)
+		if !ok {
+			return v
+		}
+		out := value.NewObject(v.Len())
+		for _, member := range v.Members() {
+			if inner, ok := g.Get(member.Name); ok {
+				out.Set(member.Name, onlyGiven(member.Value, inner))
+			}
+		}
+		return out
+	case []value.Value:
+		g, ok := given.([]value.Value)
+		if !ok || len(g) != len(v) {
+			return v
+		}
+		out := make([]value.Value, len(v))
+		for i := range v {
+			out[i] = onlyGiven(v[i], g[i])
+		}
+		return out
+	}
+	return v
+}
+
+// planned is a live resource with body written over it, member by member.
 func planned(before, body *value.Object) *value.Object {
 	out := before.Clone()
 	for _, member := range body.Members() {

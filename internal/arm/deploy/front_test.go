@@ -51,8 +51,10 @@ func (f *front) Providers() []provider.Provider { return []provider.Provider{lis
 
 type lister struct{ f *front }
 
-func (lister) Namespace() string              { return "Test.Sync" }
-func (lister) Types() []provider.ResourceType { return nil }
+func (lister) Namespace() string { return "Test.Sync" }
+func (lister) Types() []provider.ResourceType {
+	return []provider.ResourceType{{Type: "things"}, {Type: "wholes", Replaced: true}}
+}
 func (lister) Handle(context.Context, *provider.Request) (*provider.Response, error) {
 	panic("not called")
 }

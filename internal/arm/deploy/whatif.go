@@ -229,9 +229,9 @@ func (p *preview) resource(s *site, r *template.Resource, rt eval.Runtime) error
 		after = described(id, r, body)
 	case p.idsOnly:
 		ch.ChangeType = changeDeploy
-		after = planned(before, body)
+		after = written(before, body, p.e.replaced(id))
 	default:
-		after = planned(before, body)
+		after = written(before, body, p.e.replaced(id))
 		ch.Delta = compare(shown(before, id, r.APIVersion), shown(after, id, r.APIVersion), "", ignored(r.Type))
 		if err := p.e.settle(p.ctx, id, ch.Delta); err != nil {
 			return err
@@ -253,6 +253,25 @@ func (p *preview) resource(s *site, r *template.Resource, rt eval.Runtime) error
 	}
 	p.changes = append(p.changes, ch)
 	return nil
+}
+
+// replaced tells that a PUT replaces a resource of id's type as a whole.
+func (e *Engine) replaced(id ids.ID) bool {
+	for _, p := range e.front.Providers() {
+		if !strings.EqualFold(p.Namespace(), id.Namespace) {
+			continue
+		}
+		if unlisted, ok := p.(provider.AnyTyped); ok {
+			t, _ := unlisted.AnyType(id.TypePath())
+			return t.Replaced
+		}
+		for _, t := range p.Types() {
+			if strings.EqualFold(t.Type, id.TypePath()) {
+				return t.Replaced
+			}
+		}
+	}
+	return false
 }
 
 // described is a resource that does not exist yet, as the template has it.

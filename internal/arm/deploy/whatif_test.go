@@ -96,6 +96,40 @@ func TestWhatIf(t *testing.T) {
 	})
 }
 
+// What a template leaves out: tags go, and so does everything else of a type
+// that a PUT replaces.
+func TestWhatIfOfWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{
+		"things": `[{"before":{"k":"v"},"path":"tags","propertyChangeType":"Delete"}]`,
+		"wholes": `[{"before":1,"path":"properties.a","propertyChangeType":"Delete"},{"children":[{"children":[{"before":2,"path":"m","propertyChangeType":"Delete"}],"path":"0","propertyChangeType":"Modify"}],` +
+			`"path":"properties.list","propertyChangeType":"Array"},{"before":2,"path":"properties.o.q","propertyChangeType":"Delete"},{"before":{"k":"v"},"path":"tags","propertyChangeType":"Delete"}]`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			defer func() { r.ops.Close() }()
+			id := group + deployments + "d"
+			text := func(rest string) string {
+				return request(doc(`[{"type": "Test.Sync/`+typ+`", "apiVersion": "2020-01-01", "name": "a", "location": "westeurope", `+rest+`}]`, ""), "")
+			}
+			full := text(`"tags": {"k": "v"}, "properties": {"a": 1, "o": {"p": 1, "q": 2}, "list": [{"n": 1, "m": 2}]}`)
+			less := text(`"properties": {"o": {"p": 1}, "list": [{"n": 1}]}`)
+			r.deploy(id, full)
+			if list, got := r.whatIf(id, full); list[0] != "NoChange a" {
+				t.Error(compact(got))
+			}
+			_, got := r.whatIf(id, less)
+			if diff := cmp.Diff(want, compact(at(got, "properties", "changes", 0, "delta"))); diff != "" {
+				t.Errorf("%s: %s", typ, diff)
+			}
+			r.deploy(id, less)
+			if list, got := r.whatIf(id, less); list[0] != "NoChange a" {
+				t.Error(compact(got))
+			}
+		})
+	}
+}
+
 func TestWhatIfOfWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -91,6 +91,9 @@ type ResourceType struct {
 	ChecksETag bool
 	// NoBody types are written without a body: the id says everything.
 	NoBody bool
+	// Replaced types are replaced by a PUT as a whole: what it leaves out is
+	// gone. In others it stays as it was, but for tags.
+	Replaced bool
 	// Tracked types have a location and tags and appear in generic lists.
 	Tracked bool
 	// Actions are the POST actions ("stop", "listPrincipals") and the

@@ -86,7 +86,7 @@ func Namespaces(ctx context.Context, s store.Store) ([]string, error) {
 const oldest = "2000-01-01"
 
 func (p *rp) typ(path string) provider.ResourceType {
-	return provider.ResourceType{Type: path, APIVersions: []string{oldest}, Capabilities: "SupportsTags, SupportsLocation", Tracked: !strings.Contains(path, "/")}
+	return provider.ResourceType{Type: path, APIVersions: []string{oldest}, Capabilities: "SupportsTags, SupportsLocation", Replaced: true, Tracked: !strings.Contains(path, "/")}
 }
 
 // AnyType makes every path of types one that is served.
