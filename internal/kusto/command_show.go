@@ -178,13 +178,17 @@ func (h *Handler) principalRoles(c *call) tableResult {
 }
 
 // suspension says since when and why a database is suspended because of its
-// own key, "" when it is not.
+// own key, with the code of the refusal as the state of a cluster has it; "" when it is not.
 func (h *Handler) suspension(ctx context.Context, c *call, database string) (string, error) {
 	st, err := h.runtime.DatabaseState(ctx, c.cluster.ID, database)
 	if err != nil || !st.Suspended {
 		return "", err
 	}
-	return "Suspended since " + wire.Time(st.Since) + ": " + st.Reason, nil
+	text := "Suspended since " + wire.Time(st.Since) + ": " + st.Reason
+	if st.Code != "" {
+		text += " (" + st.Code + ")"
+	}
+	return text, nil
 }
 
 // tablesToList are the tables of a database for a list of several databases:

@@ -69,7 +69,7 @@ func (f *fakeRuntime) DatabaseState(_ context.Context, _, name string) (cluster.
 	if f.closed == nil || f.closed.Database != name {
 		return cluster.DatabaseState{}, nil
 	}
-	return cluster.DatabaseState{Own: true, Suspended: true, Since: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Reason: f.closed.Reason}, nil
+	return cluster.DatabaseState{Own: true, Suspended: true, Since: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Reason: f.closed.Reason, Code: f.closed.Code}, nil
 }
 func (f *fakeRuntime) Grants(context.Context, string) ([]catalog.Grant, error) { return f.grants, nil }
 func (f *fakeRuntime) Databases(context.Context, string) ([]catalog.Database, error) {

@@ -360,7 +360,7 @@ func TestDatabaseSuspended(t *testing.T) {
 	for _, text := range []string{".show databases", ".show databases details", ".show databases entities", ".show schema as json"} {
 		rec := w.command(text)
 		w.table(rec)
-		if text == ".show databases" && !strings.Contains(rec.Body.String(), "Suspended since 2026-11-24T09:00:00") {
+		if text == ".show databases" && !strings.Contains(rec.Body.String(), "Suspended since 2026-11-24T09:00:00.0000000Z: the key is disabled (KeyDisabled)") {
 			t.Errorf("%s: %s", text, rec.Body)
 		}
 	}
