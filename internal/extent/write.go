@@ -15,7 +15,7 @@ import (
 // much payload is read and decrypted at a time, little enough for a core's cache.
 const (
 	ioChunks = 64
-	runBytes = 64 << 10
+	runBytes = 128 << 10
 )
 
 // Write writes an extent: the header, then src encrypted. src must give exactly
