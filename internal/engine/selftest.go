@@ -46,7 +46,9 @@ func (t *trial) Chunks(first, last int64, use func(int64, []byte) error) error {
 // chunks must be had, those that were not kept and evicted ones again, and one
 // that does not verify must be an error. Otherwise a hole would be read as zeros.
 func trySparse(ctx context.Context, c Child) error {
-	const rows = 36_000 // a column of 288 KB, more than a request gives
+	// A column of 480 KB, of which a thread's buffer holds at most the last 256
+	// after a scan: whoever reads it again has to ask.
+	const rows = 60_000
 	out, err := NewMemfd("trial")
 	if err != nil {
 		return err

@@ -68,11 +68,27 @@ static _Atomic uint64_t repeats;
 
 uint64_t kustos_sparse_repeats(void) { return atomic_load(&repeats); }
 
+// held says what the buffer of a slot has since its last request: chunks of an
+// extent, from first on those whose bits are set. What an extent holds never
+// changes, so it may be copied at any time. Whoever has claimed the slot may touch it.
+struct held {
+	uint32_t index;
+	int64_t first;
+	uint64_t chunks;
+};
+
+static struct held held[SLOTS];
+static _Atomic uint32_t owner[SLOTS]; // a thread, 0 none
+static _Atomic uint32_t threads;
+static _Thread_local uint32_t me; // this thread's number, from 1
+static _Thread_local uint32_t mine; // its slot
+
 int kustos_sparse_ring(int fd) {
 	void *p = mmap(NULL, sizeof(struct ring), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return errno;
 	ring = p;
+	memset(held, 0, sizeof(held)); // that was another ring's
 	return 0;
 }
 
@@ -139,21 +155,6 @@ int kustos_sparse_remove(int data) {
 static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *limit) {
 	return syscall(SYS_futex, word, op, value, limit, NULL, 0);
 }
-
-// held says what the buffer of a slot has since its last request: chunks of an
-// extent, from first on those whose bits are set. What an extent holds never
-// changes, so it may be copied at any time. Whoever has claimed the slot may touch it.
-struct held {
-	uint32_t index;
-	int64_t first;
-	uint64_t chunks;
-};
-
-static struct held held[SLOTS];
-static _Atomic uint32_t owner[SLOTS]; // a thread, 0 none
-static _Atomic uint32_t threads;
-static _Thread_local uint32_t me; // this thread's number, from 1
-static _Thread_local uint32_t mine; // its slot
 
 static int take(uint32_t i) {
 	uint32_t is = FREE;
