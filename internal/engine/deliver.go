@@ -65,6 +65,8 @@ type gifts struct {
 	into       []byte
 	given      uint64
 	ahead      bool // only what was never asked for, and nothing else
+	// kept hears what goes into the memfd instead; nil: nobody wants to.
+	kept func(payload []byte)
 }
 
 // meet is Deliver for chunks that share a lock.
@@ -98,7 +100,12 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		for end < to && wants(end+1) == what {
 			end++
 		}
-		use := s.keep
+		use := func(index int64, payload []byte) error {
+			if g.kept != nil {
+				g.kept(payload)
+			}
+			return s.keep(index, payload)
+		}
 		switch what {
 		case nothing:
 			at = end + 1
@@ -121,26 +128,27 @@ func (s *Sparse) pieceEnd(at int64) int64 {
 	return (s.pieces.end(at) - 1) >> s.shift
 }
 
-// readLayout reads the footer anew, which is a few chunks.
+// readLayout reads the footer anew, where it was not learned when the tail was filled.
 func (s *Sparse) readLayout() layout {
 	tail, ok := s.tail(max(0, s.size-tailBytes))
-	defer func() { clear(tail) }()
+	defer clear(tail)
 	if !ok {
 		return nil
+	}
+	if l, ok := layoutIn(tail, s.size); ok {
+		return l
 	}
 	begin, ok := footerBegin(tail, s.size)
 	if !ok {
 		return nil
-	}
-	if from := s.size - int64(len(tail)); begin >= from {
-		return parseLayout(tail[begin-from : len(tail)-footerEnd])
 	}
 	all, ok := s.tail(begin)
 	defer clear(all)
 	if !ok {
 		return nil
 	}
-	return parseLayout(all[int64(len(all))-(s.size-begin) : len(all)-footerEnd])
+	l, _ := layoutIn(all, s.size)
+	return l
 }
 
 // tail is the plaintext from the chunk of a byte on.

@@ -37,6 +37,16 @@ func footerBegin(tail []byte, size int64) (int64, bool) {
 	return size - footerEnd - n, n <= min(footerLimit, size-footerEnd)
 }
 
+// layoutIn is the layout by the last bytes of a file of size bytes, when the
+// whole footer is among them.
+func layoutIn(tail []byte, size int64) (layout, bool) {
+	begin, ok := footerBegin(tail, size)
+	if begin -= size - int64(len(tail)); !ok || begin < 0 {
+		return nil, false
+	}
+	return parseLayout(tail[begin : len(tail)-footerEnd]), true
+}
+
 // Parquet's metadata in Thrift's compact protocol: the numbers of the fields
 // on the way to a column chunk's place, and of those that say it.
 const (

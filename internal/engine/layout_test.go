@@ -118,6 +118,47 @@ func TestFooterBegin(t *testing.T) {
 	}
 }
 
+func TestLayoutIn(t *testing.T) {
+	t.Parallel()
+	footer := footerOf([]chunkPlace{{4, 0, 100}})
+	tail := append(binary.LittleEndian.AppendUint32(append([]byte("data"), footer...), uint32(len(footer))), "PAR1"...)
+	size := int64(1000)
+	for skip, want := range map[int]layout{0: {4, 104}, 4: {4, 104}, 5: nil, len(tail): nil} {
+		if got, ok := layoutIn(tail[skip:], size); ok != (want != nil) || !slices.Equal(got, want) {
+			t.Errorf("without %d bytes: %v, %t", skip, got, ok)
+		}
+	}
+	// Learned when the tail is filled: no chunk is decrypted for it again.
+	for _, chunks := range []int64{3, 33} { // the footer is in one chunk with the others' lock, or not
+		payload := append(make([]byte, chunks*4096-4096+100), tail...)
+		s, err := NewSparse(bytesSource(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.FillTail()
+		before := s.Decrypted()
+		if end := s.pieceEnd(4); end != 0 || s.Decrypted() != before {
+			t.Errorf("%d chunks: the piece ends in chunk %d, %d bytes for that", chunks, end, s.Decrypted()-before)
+		}
+	}
+}
+
+// bytesSource is a source of 4096 bytes a chunk.
+type bytesSource []byte
+
+func (b bytesSource) Size() int64    { return int64(len(b)) }
+func (b bytesSource) ChunkSize() int { return 4096 }
+
+func (b bytesSource) Chunks(first, last int64, use func(int64, []byte) error) error {
+	for i := first; i <= last; i++ {
+		if err := use(i, b[i*4096:min(int64(len(b)), (i+1)*4096)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Whatever a child wrote: no panic, no hang, and edges that ascend.
 func FuzzLayout(f *testing.F) {
 	f.Add(footerOf([]chunkPlace{{4, 0, 100}, {150, 104, 400}}))

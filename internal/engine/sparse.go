@@ -60,7 +60,7 @@ type Sparse struct {
 	// kept; an element for each lock, which guards it.
 	seen []uint16
 
-	learn  sync.Once
+	learn  sync.Once // sets pieces
 	pieces layout
 
 	// guard is held for reading by fills and evictions, for writing by Close.
@@ -168,8 +168,9 @@ func (s *Sparse) Failure() (uint64, error) {
 	return n, nil
 }
 
-// FillTail makes the end of the extent ready, where a reader of Parquet begins. What
-// cannot be had is left to the read that asks for it, which says so.
+// FillTail makes the end of the extent ready, where a reader of Parquet begins, and
+// learns from it where the pieces are. What cannot be had is left to the read that
+// asks for it, which says so.
 func (s *Sparse) FillTail() {
 	s.guard.RLock()
 	defer s.guard.RUnlock()
@@ -178,8 +179,15 @@ func (s *Sparse) FillTail() {
 	}
 	from := max(0, s.size-tailBytes) >> s.shift
 	from = max(from, (s.chunks-1)&^(lockedChunks-1)) // those that share the last lock
-	// The error comes again, and is noted, when the chunk is read.
-	_ = s.meet(from, s.chunks-1, &gifts{})
+	tail := make([]byte, 0, s.size-from<<s.shift)
+	defer func() { clear(tail) }()
+	err := s.meet(from, s.chunks-1, &gifts{kept: func(payload []byte) { tail = append(tail, payload...) }})
+	if err != nil {
+		return // it comes again, and is noted, when the chunk is read
+	}
+	if l, ok := layoutIn(tail, s.size); ok {
+		s.learn.Do(func() { s.pieces = l })
+	}
 }
 
 // Evict takes the plaintext of all chunks out of memory, but for those from
