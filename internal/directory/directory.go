@@ -200,7 +200,7 @@ func (d *Directory) Bootstrap(ctx context.Context) (Bootstrap, error) {
 // TenantID is the tenant's GUID.
 func (d *Directory) TenantID() string { return d.tenantID }
 
-// SubscriptionID is the GUID of the tenant's one subscription.
+// SubscriptionID is the GUID of the subscription that the tenant was made with.
 func (d *Directory) SubscriptionID() string { return d.subscriptionID }
 
 // PrincipalType is the kind of a directory object that rights can be given to,
