@@ -112,8 +112,10 @@ func (c *carriers) end(host string, all bool) (ended <-chan struct{}, held func(
 		if known.host == host {
 			known.ending = true
 			mine, gone = append(mine, conn), append(gone, known.gone)
-			if secure, ok := conn.(*tls.Conn); ok {
-				weakly = append(weakly, weak.Make(secure))
+			if w, ok := conn.(*washed); ok {
+				if secure, ok := w.Conn.(*tls.Conn); ok {
+					weakly = append(weakly, weak.Make(secure))
+				}
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func (s *Server) OpenCluster(name, host string) (connection.Cluster, error) {
 	}
 	for _, l := range listeners {
 		go func() {
-			err := c.server.Serve(tls.NewListener(l, s.tlsConfig(hostLocalhost, isLoopback)))
+			err := c.server.Serve(washing{tls.NewListener(l, s.tlsConfig(hostLocalhost, isLoopback))})
 			s.log.Debug("cluster listener ended", "cluster", name, "error", err)
 		}()
 	}

@@ -100,9 +100,9 @@ func (s *Server) DirectAddr() string { return s.direct.Addr().String() }
 // up to a bound, and returns nil. A listener that breaks ends it with an error.
 func (s *Server) Serve(ctx context.Context) error {
 	errs := make(chan error, 3)
-	go func() { errs <- s.outer.Serve(s.proxy) }()
-	go func() { errs <- s.inner.Serve(s.tunnels) }()
-	go func() { errs <- s.inner.Serve(tls.NewListener(s.direct, s.tlsConfig("", s.servesHTTPS))) }()
+	go func() { errs <- s.outer.Serve(washing{s.proxy}) }()
+	go func() { errs <- s.inner.Serve(washing{s.tunnels}) }()
+	go func() { errs <- s.inner.Serve(washing{tls.NewListener(s.direct, s.tlsConfig("", s.servesHTTPS))}) }()
 	var failure error
 	select {
 	case <-ctx.Done():

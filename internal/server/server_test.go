@@ -291,3 +291,21 @@ func TestProxyUserIgnoresJunk(t *testing.T) {
 		}
 	}
 }
+
+// Whoever speaks HTTP to the TLS port is told so.
+func TestPlainRequestToTLSPort(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t)
+	conn, err := net.Dial("tcp", s.DirectAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusBadRequest {
+		t.Fatalf("%v, %v", answer, err)
+	}
+}
