@@ -20,7 +20,10 @@ const (
 )
 
 // thrift reads Thrift's compact protocol as far as Parquet uses it. After what
-// it cannot read it is bad, and everything it reads is empty.
+// it cannot read it is bad, and everything it reads is empty. It is read by hand
+// because a Parquet library would copy a footer's statistics, which are values of
+// rows, into memory of its own, and because a child wrote the footer: nothing in
+// it may cost more than its bytes.
 type thrift struct {
 	rest []byte
 	bad  bool
