@@ -20,7 +20,7 @@ const deployments = `## Deployments
 
 Differs:
 
-- What-if evaluates ` + "`reference()`" + ` and ` + "`list*()`" + ` against what is there and what the deployment makes; a template deployed twice shows no change.
+- What-if evaluates ` + "`reference()`" + ` and ` + "`list*()`" + ` against what is there and what the deployment makes; a template deployed twice shows no change. Tags that a template leaves out are shown as deleted, as the deployment does it.
 - A type, namespace or version that is not served is refused with the usual words, and below them with the resource's full type, line and column.
 - What a type declares secure is left out of parameters and outputs wherever it is inside of them; a nested template with outer scope gets it as a secure parameter, not as text.
 - Nested templates are not deployed in mode Complete.

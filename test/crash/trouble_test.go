@@ -144,8 +144,12 @@ func (s *story) giveBack() {
 	if !s.tried["stop cluster"] {
 		return
 	}
-	var c struct{ Properties struct{ State string } }
-	must(s.t, s.arm(http.MethodGet, clusterPath, nil, &c))
+	var c struct{ Properties struct{ State, ProvisioningState string } }
+	// A stop that a crash interrupted goes on; until it is over nothing else begins.
+	must(s.t, s.await("the end of the stop", func() bool {
+		must(s.t, s.arm(http.MethodGet, clusterPath, nil, &c))
+		return c.Properties.ProvisioningState == "Succeeded"
+	}))
 	if s.did["stop cluster"] && !s.tried["start cluster"] && c.Properties.State != "Stopped" {
 		s.t.Errorf("a cluster that its user stopped is %s", c.Properties.State)
 	}
