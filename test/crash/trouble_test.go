@@ -144,7 +144,9 @@ func (s *story) giveBack() {
 	if !s.tried["stop cluster"] {
 		return
 	}
-	var c struct{ Properties struct{ State, ProvisioningState string } }
+	var c struct {
+		Properties struct{ State, ProvisioningState string }
+	}
 	// A stop that a crash interrupted goes on; until it is over nothing else begins.
 	must(s.t, s.await("the end of the stop", func() bool {
 		must(s.t, s.arm(http.MethodGet, clusterPath, nil, &c))
