@@ -100,37 +100,24 @@ func (d *database) fill(ctx context.Context, f *filling, reader duck.Connection,
 		return badCommand("no hot table of that name")
 	}
 	defer duck.AppenderDestroy(&f.app)
-	stmt, err := prepare(reader, f.rows(sql), params)
-	if err != nil {
-		return err
-	}
-	defer duck.DestroyPrepare(&stmt)
-	var pending duck.PendingResult
-	defer duck.DestroyPending(&pending)
-	if duck.PendingPreparedStreaming(stmt, &pending) == duck.StateError {
-		return d.refused(duck.PendingError(pending))
-	}
-	var res duck.Result
-	defer duck.DestroyResult(&res)
-	if duck.ExecutePending(pending, &res) == duck.StateError {
-		return d.refused(duck.ResultError(&res))
-	}
-	f.began = time.Now()
-	for {
-		if ctx.Err() != nil {
-			return interrupted()
-		}
-		chunk := duck.FetchChunk(res)
-		if chunk.Ptr == nil {
-			if message := duck.ResultError(&res); message != "" {
-				return d.refused(message)
+	return d.stream(reader, f.rows(sql), params, func(res *duck.Result) error {
+		f.began = time.Now()
+		for {
+			if ctx.Err() != nil {
+				return interrupted()
 			}
-			return f.compress()
+			chunk := duck.FetchChunk(*res)
+			if chunk.Ptr == nil {
+				if message := duck.ResultError(res); message != "" {
+					return d.refused(message)
+				}
+				return f.compress()
+			}
+			if err := f.add(ctx, chunk); err != nil {
+				return err
+			}
 		}
-		if err := f.add(ctx, chunk); err != nil {
-			return err
-		}
-	}
+	})
 }
 
 // filling is a load under way.

@@ -27,23 +27,29 @@ func (d *database) query(ctx context.Context, sql string, params []engine.Param,
 	}
 	defer d.release(c)
 	return interruptible(ctx, c, func() error {
-		stmt, err := prepare(c, sql, params)
-		if err != nil {
-			return err
-		}
-		defer duck.DestroyPrepare(&stmt)
-		var pending duck.PendingResult
-		defer duck.DestroyPending(&pending)
-		if duck.PendingPreparedStreaming(stmt, &pending) == duck.StateError {
-			return d.refused(duck.PendingError(pending))
-		}
-		var res duck.Result
-		defer duck.DestroyResult(&res)
-		if duck.ExecutePending(pending, &res) == duck.StateError {
-			return d.refused(duck.ResultError(&res))
-		}
-		return d.drain(ctx, &res, out)
+		return d.stream(c, sql, params, func(res *duck.Result) error { return d.drain(ctx, res, out) })
 	})
+}
+
+// stream begins a statement and gives its result to use, which takes the rows as
+// they come.
+func (d *database) stream(c duck.Connection, sql string, params []engine.Param, use func(*duck.Result) error) error {
+	stmt, err := prepare(c, sql, params)
+	if err != nil {
+		return err
+	}
+	defer duck.DestroyPrepare(&stmt)
+	var pending duck.PendingResult
+	defer duck.DestroyPending(&pending)
+	if duck.PendingPreparedStreaming(stmt, &pending) == duck.StateError {
+		return d.refused(duck.PendingError(pending))
+	}
+	var res duck.Result
+	defer duck.DestroyResult(&res)
+	if duck.ExecutePending(pending, &res) == duck.StateError {
+		return d.refused(duck.ResultError(&res))
+	}
+	return use(&res)
 }
 
 func (d *database) drain(ctx context.Context, res *duck.Result, out sink) error {
