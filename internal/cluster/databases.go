@@ -54,7 +54,7 @@ func (r *Runtime) CreateDatabase(ctx context.Context, id string, db catalog.Data
 		}
 		s.names.Lock()
 		defer s.names.Unlock()
-		s.dbs[db.ID] = &database{meta: db, journal: newJournal(s, db.ID), tables: make(map[string]*table), lease: newLease()}
+		s.dbs[db.ID] = newDatabase(s, db.ID, db.Name)
 		return nil
 	})
 }
@@ -94,26 +94,19 @@ func (r *Runtime) ifRunning(ctx context.Context, id string) (n *node, s *session
 
 // UpdateDatabase replaces SoftDelete and HotCache, in every phase.
 func (r *Runtime) UpdateDatabase(ctx context.Context, id string, db catalog.Database) error {
-	n, s, release, err := r.ifRunning(ctx, id)
+	n, _, release, err := r.ifRunning(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer release()
-	var now catalog.Database
-	err = r.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		if now, err = n.cat.FindDatabase(tx, db.Name); err != nil {
+	return r.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		now, err := n.cat.FindDatabase(tx, db.Name)
+		if err != nil {
 			return err
 		}
 		now.SoftDelete, now.HotCache = db.SoftDelete, db.HotCache
 		return n.cat.PutDatabase(tx, now)
 	})
-	if err != nil || s == nil {
-		return err
-	}
-	s.names.Lock()
-	defer s.names.Unlock()
-	s.dbs[now.ID].meta = now
-	return nil
 }
 
 // DeleteDatabase drops a database with its tables and files, in every phase.
@@ -149,7 +142,7 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 		}
 	}
 	for _, t := range db.tables {
-		delete(s.byID, t.meta.ID)
+		delete(s.byID, t.id)
 	}
 	s.names.Unlock()
 	for _, t := range db.tables {
@@ -187,7 +180,7 @@ func (r *Runtime) CreateTable(ctx context.Context, id, database string, t catalo
 		if err != nil {
 			return err
 		}
-		t.DatabaseID, t.ID = db.meta.ID, ""
+		t.DatabaseID, t.ID = db.id, ""
 		err = s.store.Update(ctx, func(tx store.Tx) (err error) {
 			made, err = s.cat.CreateTable(tx, t)
 			return err
@@ -224,7 +217,7 @@ func (t *table) alter(ctx context.Context, want catalog.Table) (made catalog.Tab
 	defer t.sealing.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	want.ID, want.DatabaseID = t.meta.ID, t.meta.DatabaseID
+	want.ID, want.DatabaseID = t.id, t.meta.DatabaseID
 	err = t.s.store.Update(ctx, func(tx store.Tx) (err error) {
 		made, err = t.s.cat.AlterTable(tx, want)
 		return err
@@ -247,15 +240,19 @@ func (r *Runtime) DropTable(ctx context.Context, id, database, table string) err
 		if err != nil {
 			return err
 		}
-		err = s.store.Update(ctx, func(tx store.Tx) error { return s.cat.DeleteTable(tx, t.db.meta.ID, t.meta.ID) })
+		err = s.store.Update(ctx, func(tx store.Tx) error { return s.cat.DeleteTable(tx, t.db.id, t.id) })
 		if err != nil {
 			return err
 		}
 		s.names.Lock()
 		delete(t.db.tables, table)
-		delete(s.byID, t.meta.ID)
+		delete(s.byID, t.id)
 		s.names.Unlock()
 		t.drop()
+		if _, _, err := s.engine.acquire(); err != nil {
+			return nil // the next seal prunes
+		}
+		defer s.engine.release()
 		t.db.journal.prune()
 		return nil
 	})
@@ -351,13 +348,13 @@ func (r *Runtime) policy(ctx context.Context, id, database, table string, fn fun
 			return err
 		}
 		if table == "" {
-			return fn(s, db.meta.ID, "")
+			return fn(s, db.id, "")
 		}
 		t, err := s.table(database, table)
 		if err != nil {
 			return err
 		}
-		return fn(s, db.meta.ID, t.meta.ID)
+		return fn(s, db.id, t.id)
 	})
 }
 

@@ -12,18 +12,18 @@ import (
 
 // openDatabase is a database with its tables as the catalogue has them. It
 // needs the database's key.
-func (s *session) openDatabase(tx store.Tx, meta catalog.Database) (*database, error) {
-	db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table), lease: newLease()}
-	tables, err := s.cat.Tables(tx, meta.ID)
+func (s *session) openDatabase(tx store.Tx, id, name string) (*database, error) {
+	db := newDatabase(s, id, name)
+	tables, err := s.cat.Tables(tx, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, tm := range tables {
 		t := newTable(s, db, tm)
-		if t.extents, err = s.cat.Extents(tx, meta.ID, tm.ID); err != nil {
+		if t.extents, err = s.cat.Extents(tx, id, tm.ID); err != nil {
 			return nil, err
 		}
-		if t.position, err = s.cat.Position(tx, meta.ID, tm.ID); err != nil {
+		if t.position, err = s.cat.Position(tx, id, tm.ID); err != nil {
 			return nil, err
 		}
 		db.journal.atLeast(t.position)
@@ -34,8 +34,8 @@ func (s *session) openDatabase(tx store.Tx, meta catalog.Database) (*database, e
 
 // closedDatabase is a database whose own key is away: nothing is known of it
 // but its name and why it does not answer.
-func closedDatabase(s *session, meta catalog.Database, why error) *database {
-	db := &database{meta: meta, journal: newJournal(s, meta.ID), tables: make(map[string]*table), lease: newLease()}
+func closedDatabase(s *session, id, name string, why error) *database {
+	db := newDatabase(s, id, name)
 	db.lease.shut(why)
 	return db
 }
@@ -74,11 +74,11 @@ func (s *session) suspendDatabase(id string, why error) bool {
 		return false // dropped meanwhile
 	}
 	tables := db.tables
-	closed := closedDatabase(s, db.meta, why)
+	closed := closedDatabase(s, db.id, db.name, why)
 	s.dbs[id] = closed
 	for _, t := range tables {
-		delete(s.byID, t.meta.ID)
-		s.closedTables[t.meta.ID] = closed
+		delete(s.byID, t.id)
+		s.closedTables[t.id] = closed
 	}
 	s.names.Unlock()
 	for _, t := range tables {
@@ -136,7 +136,7 @@ func (s *session) openAgain(ctx context.Context, id string) error {
 	}
 	var fresh *database
 	err := s.store.View(ctx, func(tx store.Tx) (err error) {
-		fresh, err = s.openDatabase(tx, closed.meta)
+		fresh, err = s.openDatabase(tx, closed.id, closed.name)
 		return err
 	})
 	if err != nil {
@@ -154,8 +154,8 @@ func (s *session) openAgain(ctx context.Context, id string) error {
 	defer s.engine.release()
 	s.names.Lock()
 	for _, t := range fresh.tables {
-		s.byID[t.meta.ID] = t
-		s.closedTables[t.meta.ID] = closed // nobody finds it yet
+		s.byID[t.id] = t
+		s.closedTables[t.id] = closed // nobody finds it yet
 	}
 	s.names.Unlock()
 	s.names.RLock()
@@ -171,12 +171,12 @@ func (s *session) openAgain(ctx context.Context, id string) error {
 	defer s.names.Unlock()
 	if err != nil {
 		for _, t := range fresh.tables {
-			delete(s.byID, t.meta.ID)
+			delete(s.byID, t.id)
 		}
 		return fmt.Errorf("%w: %w", errReplay, err)
 	}
 	for _, t := range fresh.tables {
-		delete(s.closedTables, t.meta.ID)
+		delete(s.closedTables, t.id)
 	}
 	s.dbs[id] = fresh
 	return nil

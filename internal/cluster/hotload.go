@@ -120,7 +120,7 @@ func (h *hotTier) next(now time.Time) (*slice, []*slice) {
 	h.named++
 	x.name, x.child = fmt.Sprintf("h_%d", h.named), h.child
 	h.bytes += x.bytes
-	h.slices[x.table.meta.ID] = append(h.slices[x.table.meta.ID], x)
+	h.slices[x.table.id] = append(h.slices[x.table.id], x)
 	return x, old
 }
 
@@ -187,7 +187,7 @@ func (h *hotTier) fit(x *slice, room int64) {
 // absorb takes the extents of other slices of the same kind over that are not
 // much larger, so that there are few, while both fit. The caller holds mu.
 func (h *hotTier) absorb(x *slice) (old []*slice) {
-	like := slices.DeleteFunc(slices.Clone(h.slices[x.table.meta.ID]), func(o *slice) bool {
+	like := slices.DeleteFunc(slices.Clone(h.slices[x.table.id]), func(o *slice) bool {
 		return !o.ready || o.small != x.small || !slices.Equal(o.held, x.held)
 	})
 	slices.SortFunc(like, func(a, b *slice) int { return cmp.Compare(a.bytes, b.bytes) })
@@ -331,14 +331,14 @@ func (h *hotTier) loaded(x *slice, old []*slice, err error) {
 	}
 	h.mu.Unlock()
 	if seen {
-		h.s.log.Info("extents loaded into the hot tier", "table", x.table.meta.ID, "extents", len(extents), "rows", x.rows, "bytes", x.bytes)
+		h.s.log.Info("extents loaded into the hot tier", "table", x.table.id, "extents", len(extents), "rows", x.rows, "bytes", x.bytes)
 		for _, e := range extents {
 			h.s.cache.remove(e.ID) // one plaintext is enough
 		}
 		return
 	}
 	if err != nil && h.s.ctx.Err() == nil && x.table.db.lease.closed() == nil && !errors.Is(err, ErrEngine) && !errors.Is(err, errUnseen) && !errors.Is(err, context.Canceled) {
-		h.s.log.Warn("extents cannot be loaded into the hot tier", "table", x.table.meta.ID, "error", err)
+		h.s.log.Warn("extents cannot be loaded into the hot tier", "table", x.table.id, "error", err)
 	}
 }
 

@@ -193,7 +193,7 @@ func (h *hotTier) touch(now time.Time, t *table, wanted []catalog.Extent) {
 
 // match picks the slices a query may read. The caller holds mu.
 func (h *hotTier) match(t *table, v view, wanted []catalog.Extent) (found []*slice, rest []catalog.Extent) {
-	all := h.slices[t.meta.ID]
+	all := h.slices[t.id]
 	if len(all) == 0 {
 		return nil, wanted
 	}
@@ -259,7 +259,7 @@ func (h *hotTier) doom(x *slice) {
 	}
 	x.doomed = true
 	x.stop()
-	id := x.table.meta.ID
+	id := x.table.id
 	h.slices[id] = slices.DeleteFunc(h.slices[id], func(o *slice) bool { return o == x })
 	if len(h.slices[id]) == 0 {
 		delete(h.slices, id)
@@ -291,7 +291,7 @@ func (h *hotTier) replace(old, fresh catalog.Extent) {
 	if k == nil {
 		return
 	}
-	for _, x := range slices.Clone(h.slices[k.table.meta.ID]) {
+	for _, x := range slices.Clone(h.slices[k.table.id]) {
 		i := slices.IndexFunc(x.extents, func(e catalog.Extent) bool { return e.ID == old.ID })
 		switch {
 		case i >= 0 && x.ready:
@@ -328,7 +328,7 @@ func (h *hotTier) remove(id string) {
 	}
 	delete(h.heat, id)
 	delete(h.weight, id)
-	for _, x := range slices.Clone(h.slices[k.table.meta.ID]) {
+	for _, x := range slices.Clone(h.slices[k.table.id]) {
 		if x.holdsExtent(id) {
 			h.state.Stale++
 			h.doom(x)
@@ -352,7 +352,7 @@ func (h *hotTier) expel(database string) {
 	}
 	for _, all := range h.slices {
 		for _, x := range slices.Clone(all) {
-			if x.table.db.meta.ID == database {
+			if x.table.db.id == database {
 				h.doom(x)
 			}
 		}

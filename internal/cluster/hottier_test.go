@@ -345,7 +345,7 @@ func TestHotTierGoesWithItsDatabase(t *testing.T) {
 		w.must(err)
 		db, err := s.database("db")
 		w.must(err)
-		if !s.suspendDatabase(db.meta.ID, &SuspendedError{Database: "db", Code: "KeyNotFound"}) {
+		if !s.suspendDatabase(db.id, &SuspendedError{Database: "db", Code: "KeyNotFound"}) {
 			t.Fatal("nothing was suspended")
 		}
 		st := w.hot()

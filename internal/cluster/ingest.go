@@ -83,7 +83,7 @@ func (t *table) add(ctx context.Context, child engine.Child, batch arrow.RecordB
 	j := t.db.journal
 	seq = j.next()
 	b.saw(seq)
-	if err := j.rows(ctx, t.meta.ID, seq, stream); err != nil {
+	if err := j.rows(ctx, t.id, seq, stream); err != nil {
 		return seq, false, err
 	}
 	if err := child.Append(ctx, b.name, stream); errors.Is(err, engine.ErrGone) {
@@ -91,7 +91,7 @@ func (t *table) add(ctx context.Context, child engine.Child, batch arrow.RecordB
 		return seq, false, err
 	} else if err != nil {
 		// What was refused must not come back at the next start.
-		return seq, false, errors.Join(t.s.refusal(ctx, err), j.abort(ctx, t.meta.ID, seq))
+		return seq, false, errors.Join(t.s.refusal(ctx, err), j.abort(ctx, t.id, seq))
 	}
 	rows := b.rows.Add(batch.NumRows())
 	bytes := b.bytes.Add(int64(len(stream)))
@@ -171,5 +171,5 @@ func (t *table) afterCrash(changed <-chan struct{}, seq uint64) error {
 	case <-t.db.lease.ctx.Done():
 		refused = context.Cause(t.db.lease.ctx)
 	}
-	return errors.Join(refused, t.db.journal.abort(context.WithoutCancel(t.s.ctx), t.meta.ID, seq))
+	return errors.Join(refused, t.db.journal.abort(context.WithoutCancel(t.s.ctx), t.id, seq))
 }

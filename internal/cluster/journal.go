@@ -188,7 +188,7 @@ func (j *journal) settle() {
 }
 
 // prune removes the segments whose rows are all in extents, or of tables that
-// are no more.
+// are no more. The caller holds the child: a replacement reads the log.
 func (j *journal) prune() {
 	if err := j.tryPrune(); err != nil && j.s.ctx.Err() == nil {
 		j.s.log.Error("log cannot be pruned", "database", j.database, "error", err)
@@ -278,9 +278,9 @@ func (j *journal) close() {
 func (s *session) positions(databaseID string) map[string]uint64 {
 	out := make(map[string]uint64)
 	for _, t := range s.allTables() {
-		if t.db.meta.ID == databaseID {
+		if t.db.id == databaseID {
 			t.mu.RLock()
-			out[t.meta.ID] = t.position
+			out[t.id] = t.position
 			t.mu.RUnlock()
 		}
 	}
@@ -311,21 +311,26 @@ func (s *session) openJournals(ctx context.Context) error {
 			continue
 		}
 		if err := db.journal.scan(ctx); err != nil {
-			return fmt.Errorf("database %s: %w", db.meta.ID, err)
+			return fmt.Errorf("database %s: %w", db.id, err)
 		}
 		if err := db.journal.tryPrune(); err != nil {
-			return fmt.Errorf("database %s: %w", db.meta.ID, err)
+			return fmt.Errorf("database %s: %w", db.id, err)
 		}
 	}
 	return nil
 }
 
-// holdsRows reports whether the log may hold a row that is in no extent.
+// holdsRows reports whether the log may hold a row that is in no extent. The
+// caller holds names.
 func (j *journal) holdsRows(s *session) bool {
 	positions := make(map[string]uint64)
 	for id, t := range s.byID {
+		t.mu.RLock()
 		positions[id] = t.position
+		t.mu.RUnlock()
 	}
+	j.mu.Lock() // appends change current while they hold it for reading
+	defer j.mu.Unlock()
 	beyond := func(last map[string]uint64) bool {
 		for table, seq := range last {
 			if position, ok := positions[table]; ok && position < seq {

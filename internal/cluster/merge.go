@@ -47,7 +47,7 @@ func (t *table) merge(ctx context.Context) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("merge extents of table %s: %w", t.meta.ID, err)
+			return fmt.Errorf("merge extents of table %s: %w", t.id, err)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (t *table) mergeParts(ctx context.Context, parts []catalog.Extent, columns 
 		return err
 	}
 	t.swap(parts, &merged)
-	t.s.log.Info("extents merged", "table", t.meta.ID, "extent", merged.ID, "parts", len(parts), "rows", want)
+	t.s.log.Info("extents merged", "table", t.id, "extent", merged.ID, "parts", len(parts), "rows", want)
 	return nil
 }
 

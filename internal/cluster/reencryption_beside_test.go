@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -193,4 +194,62 @@ func TestReencryptionWaitsForABackup(t *testing.T) {
 	w.awaitJob(ReencryptionDone)
 	w.wantVersions("db", 2)
 	w.want("T", append(want, "2")...)
+}
+
+// Tables change, and the child dies, while extents in the hot tier and the log
+// are put under new keys. What is looked for here the race detector finds.
+func TestReencryptionBesideChangesAndDeaths(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := hotWorld(t, HotPolicy{Bytes: 1 << 20, Touches: 1})
+	w.must(w.ingest("T", 0))
+	w.seal("T")
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	again := func(do func()) {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					do()
+				}
+			}
+		})
+	}
+	again(func() {
+		meta := w.table("T")
+		meta.Folder += "x"
+		if _, err := w.r.AlterTable(ctx, testCluster, "db", meta); err != nil {
+			t.Error(err)
+		}
+	})
+	again(func() {
+		if got, err := w.rows("T"); err == nil && !slices.Contains(got, "0") || err != nil && !errors.Is(err, ErrEngine) {
+			t.Errorf("rows %v, %v", got, err)
+		}
+	})
+	want := []string{"0"}
+	for i := range 8 {
+		for {
+			err := w.ingest("T", int64(i+1))
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, ErrEngine) {
+				t.Fatal(err)
+			}
+		}
+		want = append(want, strconv.Itoa(i+1))
+		w.reencrypt("")
+		for _, c := range w.engine.alive() {
+			c.Close()
+		}
+		w.awaitJob(ReencryptionDone)
+	}
+	close(stop)
+	work.Wait()
+	w.wantVersions("db", 9)
+	w.want("T", want...)
 }

@@ -31,7 +31,7 @@ type located struct {
 // rewriteExtents puts a fresh extent in the place of each that is under an
 // older key version, until there is none.
 func (s *session) rewriteExtents(ctx context.Context, job *reencryption, db *database, version int) error {
-	id := db.meta.ID
+	id := db.id
 	young, damaged := make(map[string]bool), make(map[string]error)
 	for {
 		todo, err := s.olderExtents(ctx, db, version, young, damaged)

@@ -197,7 +197,7 @@ func (s *session) reencryptOpen(ctx context.Context, job *reencryption, db *data
 	if why := db.lease.closed(); why != nil {
 		return why
 	}
-	id := db.meta.ID
+	id := db.id
 	if job.part(id).KeyVersion == 0 {
 		if err := s.newDatabaseKey(ctx, job, id); err != nil {
 			return err
@@ -254,7 +254,7 @@ const logRounds = 8
 func (s *session) retireLog(ctx context.Context, db *database, version int) error {
 	db.journal.settle()
 	for range logRounds {
-		segments, err := wal.Segments(db.journal.dir(), db.meta.ID)
+		segments, err := wal.Segments(db.journal.dir(), db.id)
 		if err != nil {
 			return err
 		}
@@ -266,7 +266,7 @@ func (s *session) retireLog(ctx context.Context, db *database, version int) erro
 				return err
 			}
 		}
-		if err := db.journal.tryPrune(); err != nil {
+		if err := s.pruneLog(db); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -274,6 +274,14 @@ func (s *session) retireLog(ctx context.Context, db *database, version int) erro
 		}
 	}
 	return errors.New("the log still has a segment under an older key version")
+}
+
+func (s *session) pruneLog(db *database) error {
+	if _, _, err := s.engine.acquire(); err != nil {
+		return err
+	}
+	defer s.engine.release()
+	return db.journal.tryPrune()
 }
 
 func (s *session) tablesOf(db *database) []*table {

@@ -18,7 +18,7 @@ func (s *session) replay(ctx context.Context, child engine.Child) error {
 	}
 	for _, db := range s.dbs {
 		if err := s.replayDatabase(ctx, child, db); err != nil {
-			return fmt.Errorf("database %s: %w", db.meta.ID, err)
+			return fmt.Errorf("database %s: %w", db.id, err)
 		}
 	}
 	return nil
@@ -121,7 +121,7 @@ func (l *loader) flush(ctx context.Context) error {
 	}
 	b := l.t.active
 	if err := l.child.Append(ctx, b.name, l.pending); err != nil {
-		return fmt.Errorf("table %s: %w", l.t.meta.ID, err)
+		return fmt.Errorf("table %s: %w", l.t.id, err)
 	}
 	b.rows.Add(l.rows)
 	b.bytes.Add(int64(len(l.pending)))

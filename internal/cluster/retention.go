@@ -82,7 +82,7 @@ func (r *Runtime) Maintain(ctx context.Context, id string) error {
 func (t *table) expire(ctx context.Context) error {
 	period, ok, err := t.retention(ctx)
 	if err != nil {
-		return fmt.Errorf("retention of table %s: %w", t.meta.ID, err)
+		return fmt.Errorf("retention of table %s: %w", t.id, err)
 	}
 	if !ok {
 		return nil
@@ -100,15 +100,15 @@ func (t *table) expire(ctx context.Context) error {
 		ids[i] = e.ID
 	}
 	err = t.s.store.Update(ctx, func(tx store.Tx) error {
-		return t.s.cat.RemoveExtents(tx, t.db.meta.ID, t.meta.ID, ids)
+		return t.s.cat.RemoveExtents(tx, t.db.id, t.id, ids)
 	})
 	if errors.Is(err, catalog.ErrNotFound) {
 		return nil // the table is being dropped
 	} else if err != nil {
-		return fmt.Errorf("retention of table %s: %w", t.meta.ID, err)
+		return fmt.Errorf("retention of table %s: %w", t.id, err)
 	}
 	t.swap(old, nil)
-	t.s.log.Info("extents beyond their retention dropped", "table", t.meta.ID, "extents", len(old), "period", period)
+	t.s.log.Info("extents beyond their retention dropped", "table", t.id, "extents", len(old), "period", period)
 	return nil
 }
 
@@ -117,8 +117,8 @@ func (t *table) expire(ctx context.Context) error {
 // for ever.
 func (t *table) retention(ctx context.Context) (period time.Duration, ok bool, err error) {
 	err = t.s.store.View(ctx, func(tx store.Tx) error {
-		for _, table := range []string{t.meta.ID, ""} {
-			body, err := t.s.cat.Policy(tx, t.db.meta.ID, table, catalog.PolicyRetention)
+		for _, table := range []string{t.id, ""} {
+			body, err := t.s.cat.Policy(tx, t.db.id, table, catalog.PolicyRetention)
 			if errors.Is(err, catalog.ErrNotFound) {
 				continue
 			} else if err != nil {
@@ -138,7 +138,7 @@ func (t *table) retention(ctx context.Context) (period time.Duration, ok bool, e
 			return err
 		}
 		for _, db := range dbs {
-			if db.ID == t.db.meta.ID && db.SoftDelete != "" {
+			if db.ID == t.db.id && db.SoftDelete != "" {
 				period, ok, err = parsePeriod(db.SoftDelete)
 				return err
 			}

@@ -34,7 +34,7 @@ func (t *table) seal(ctx context.Context) error {
 		if t.db.lease.closed() != nil {
 			return nil
 		}
-		return fmt.Errorf("seal table %s: %w", t.meta.ID, err)
+		return fmt.Errorf("seal table %s: %w", t.id, err)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (t *table) sealBuffer(ctx context.Context, child engine.Child, meta catalog
 // movePosition commits a position without an extent: all rows were given up.
 func (t *table) movePosition(ctx context.Context, through uint64) error {
 	return t.s.store.Update(ctx, func(tx store.Tx) error {
-		return t.s.cat.SetPosition(tx, t.db.meta.ID, t.meta.ID, through)
+		return t.s.cat.SetPosition(tx, t.db.id, t.id, through)
 	})
 }
 

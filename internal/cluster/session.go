@@ -61,11 +61,16 @@ type session struct {
 
 // database is one database of a running cluster.
 type database struct {
-	meta    catalog.Database
+	id      string
+	name    string
 	journal *journal
 	tables  map[string]*table // by name; none while the database is closed
 	lease   *lease
 	writers writers
+}
+
+func newDatabase(s *session, id, name string) *database {
+	return &database{id: id, name: name, journal: newJournal(s, id), tables: make(map[string]*table), lease: newLease()}
 }
 
 // newSession brings a cluster up whose keyring is unlocked: reads the
@@ -122,16 +127,16 @@ func (s *session) load(ctx context.Context, closed map[string]error) error {
 		}
 		for _, meta := range dbs {
 			if why := closed[meta.ID]; why != nil {
-				s.dbs[meta.ID] = closedDatabase(s, meta, why)
+				s.dbs[meta.ID] = closedDatabase(s, meta.ID, meta.Name, why)
 				continue
 			}
-			db, err := s.openDatabase(tx, meta)
+			db, err := s.openDatabase(tx, meta.ID, meta.Name)
 			if err != nil {
 				return err
 			}
 			s.dbs[meta.ID] = db
 			for _, t := range db.tables {
-				s.byID[t.meta.ID] = t
+				s.byID[t.id] = t
 			}
 		}
 		return nil
@@ -205,7 +210,7 @@ func (s *session) database(name string) (*database, error) {
 // is found as the reason why.
 func (s *session) find(name string) (*database, error) {
 	for _, db := range s.dbs {
-		if strings.EqualFold(db.meta.Name, name) {
+		if strings.EqualFold(db.name, name) {
 			return db, db.lease.closed()
 		}
 	}

@@ -17,6 +17,7 @@ import (
 type table struct {
 	s  *session
 	db *database
+	id string
 
 	sealing sync.Mutex // one seal at a time, and none during a change of columns
 
@@ -35,7 +36,7 @@ type table struct {
 }
 
 func newTable(s *session, db *database, meta catalog.Table) *table {
-	return &table{s: s, db: db, meta: meta, unmergeable: make(map[string]bool)}
+	return &table{s: s, db: db, id: meta.ID, meta: meta, unmergeable: make(map[string]bool)}
 }
 
 // buffer is an in-memory table of the child.
@@ -103,7 +104,7 @@ func (b *buffer) drop(s *session) {
 // caller holds t.mu for writing.
 func (t *table) newBuffer(child engine.Child) (*buffer, error) {
 	b := &buffer{
-		name:  fmt.Sprintf("b_%s_%d", strings.ReplaceAll(t.meta.ID, "-", ""), t.s.engine.buffers.Add(1)),
+		name:  fmt.Sprintf("b_%s_%d", strings.ReplaceAll(t.id, "-", ""), t.s.engine.buffers.Add(1)),
 		child: child, columns: slices.Clone(t.meta.Columns), born: t.s.cfg.Now(),
 	}
 	columns := make([]engine.Column, len(b.columns))
