@@ -34,7 +34,7 @@ func Fsck(ctx context.Context, cfg config.Config, withoutSeal, asJSON bool, out 
 }
 
 func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsck.Report, error) {
-	lock, err := lockDir(cfg.DataDir)
+	lock, err := lockDir(ctx, cfg.DataDir)
 	if err != nil {
 		return fsck.Report{}, err
 	}

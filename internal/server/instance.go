@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -65,7 +66,7 @@ func openOrSealed(ctx context.Context, cfg config.Config) (in *instance, asleep,
 		return nil, nil, fmt.Errorf("make data folder: %w", err)
 	}
 	in = &instance{dir: dir}
-	if in.lock, err = lockDir(dir); err != nil {
+	if in.lock, err = lockDir(ctx, dir); err != nil {
 		return nil, nil, err
 	}
 	if err := sweepFolder(dir); err != nil {
@@ -94,20 +95,35 @@ func sweepFolder(dir string) error {
 	return nil
 }
 
-// lockDir takes the folder's lock, which the kernel drops when the process ends.
-func lockDir(dir string) (*os.File, error) {
+// lockPatience is how long a lock is waited for. The kernel drops it when the
+// process ends, but one that was killed just as it started a child leaves it to
+// that until the child's exec, which is soon on a machine that has time.
+const lockPatience = 2 * time.Second
+
+// lockDir takes the folder's lock.
+func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another kustos server is running on %s; stop it first, or choose another folder with --data", dir)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(lockPatience); ; {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
 		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-deadline:
+			return nil, errors.Join(fmt.Errorf("another kustos server is running on %s; stop it first, or choose another folder with --data", dir), f.Close())
+		}
 	}
-	return f, nil
 }
 
 // unseal opens the barrier with the configured seal, or makes both at the first

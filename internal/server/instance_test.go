@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +45,29 @@ func TestSecondServerIsRefused(t *testing.T) {
 		t.Error("the instance id changed")
 	}
 	if err := again.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that was killed may still hold the lock for a moment.
+func TestTheLockIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	held, err := lockDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go held.Close()
+	again, err := lockDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockDir(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("a start that is broken off while it waits: %v", err)
+	}
+	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
 }

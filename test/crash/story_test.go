@@ -79,13 +79,18 @@ func (s *story) life() []step {
 
 func (s *story) ctx() context.Context { return s.t.Context() }
 
-// await polls until seen, or until the server ends.
+// await polls until seen, or until the server that will be killed ends.
 func (s *story) await(what string, seen func() bool) error {
+	return s.poll(what, s.process.done, seen)
+}
+
+// poll polls until seen, or until ended is closed.
+func (s *story) poll(what string, ended <-chan struct{}, seen func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(time.Minute); !seen(); {
 		select {
-		case <-s.process.done:
+		case <-ended:
 			return errEnded
 		case <-deadline:
 			return fmt.Errorf("never seen: %s", what)

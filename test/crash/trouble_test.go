@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/kustos-io/kustos/internal/cli"
 	"github.com/kustos-io/kustos/internal/client"
@@ -133,11 +132,7 @@ func (s *story) giveBack() {
 			continue
 		}
 		if s.did[at.step] && !s.tried["restore "+key] {
-			for deadline := time.Now().Add(time.Minute); !s.denied(at.database, at.table); <-time.After(20 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					s.t.Fatalf("the key of %s is away and its tables are not refused", at.database)
-				}
-			}
+			must(s.t, s.poll("the refusal of the tables of "+at.database+", whose key is away", nil, func() bool { return s.denied(at.database, at.table) }))
 		}
 		must(s.t, s.enable(key, true))
 	}
@@ -148,7 +143,7 @@ func (s *story) giveBack() {
 		Properties struct{ State, ProvisioningState string }
 	}
 	// A stop that a crash interrupted goes on; until it is over nothing else begins.
-	must(s.t, s.await("the end of the stop", func() bool {
+	must(s.t, s.poll("the end of the stop", nil, func() bool {
 		must(s.t, s.arm(http.MethodGet, clusterPath, nil, &c))
 		return c.Properties.ProvisioningState == "Succeeded"
 	}))
