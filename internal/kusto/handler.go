@@ -210,6 +210,11 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, c *call, err erro
 		w.WriteHeader(e.Status)
 		return
 	}
+	if e.Status == http.StatusPreconditionFailed {
+		// Connections that carried rows are closed when a key goes. A client that
+		// has heard of it begins with another one and is never cut off in a request.
+		w.Header().Set("Connection", "close")
+	}
 	wire.WriteJSON(w, e.Status, e.wire(c.act, h.now()))
 }
 

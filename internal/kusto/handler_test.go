@@ -343,7 +343,11 @@ func TestSuspended(t *testing.T) {
 		".show version", ".show databases", ".show cluster", ".show principal roles", ".show functions"} {
 		w.refused(w.command(text), 412, "PreconditionFailed", "the key is disabled")
 	}
-	w.refused(w.request("POST", "/v1/rest/ingest/db/T", []byte("1,a")), 412, "PreconditionFailed", "the key is disabled")
+	answer := w.request("POST", "/v1/rest/ingest/db/T", []byte("1,a"))
+	w.refused(answer, 412, "PreconditionFailed", "the key is disabled")
+	if got := answer.Header().Get("Connection"); got != "close" {
+		t.Errorf("the connection stays open: %q", got)
+	}
 	if w.rt.ingested != 0 {
 		t.Error("rows were taken")
 	}
