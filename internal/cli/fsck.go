@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kustos-io/kustos/internal/fsck/report"
+	"github.com/kustos-io/kustos/internal/operator"
 )
 
 func newFsck(deps Deps) *cobra.Command {
@@ -13,9 +18,11 @@ func newFsck(deps Deps) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "fsck [DIR]",
-		Short: "Verify everything on disk of a stopped folder and say what is wrong",
-		Long: "Verify a folder on which no server runs.\n\nWith the seal: every value of the state, the catalogue against the files, the audit log, and every chunk and\n" +
-			"frame of clusters under the platform's key. What could not be verified is listed. The exit code is 1 when there is damage.",
+		Short: "Verify everything on disk and say what is wrong, of a stopped folder or while its server runs",
+		Long: "Verify every value of the state, the audit log, and every chunk and frame of the clusters.\n\n" +
+			"While a server runs it does the work, with the keys that its clusters have: rows under a customer's key are verified as well, as long as\n" +
+			"that key lets the cluster run. Of a stopped folder, which nobody asks a vault for, clusters under the platform's key are; the seal is needed.\n\n" +
+			"What could not be verified is listed. The exit code is 1 when there is damage.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := dataDir(cmd)
@@ -25,21 +32,44 @@ func newFsck(deps Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := stoppedConfig(dir, seal)
+			found, err := fsckReport(cmd.Context(), deps, dir, seal, withoutSeal)
 			if err != nil {
 				return err
 			}
-			sound, err := deps.Fsck(cmd.Context(), cfg, withoutSeal, asJSON, cmd.OutOrStdout())
-			if err == nil && !sound {
-				err = &ExitError{Code: 1}
+			write := found.Print
+			if asJSON {
+				write = found.JSON
 			}
-			return err
+			if err := write(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if !found.Good() {
+				return &ExitError{Code: 1}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&seal, "seal", "", "seal of the folder, as for 'kustos up'")
 	cmd.Flags().BoolVar(&withoutSeal, "without-seal", false, "check only what needs no key")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// fsckReport asks the server that runs on the folder, or reads the stopped folder.
+func fsckReport(ctx context.Context, deps Deps, dir, seal string, withoutSeal bool) (report.Report, error) {
+	client := operator.NewClient(dir)
+	defer client.Close()
+	if !withoutSeal { // else whoever runs a server is told so
+		found, err := client.Fsck(ctx)
+		if !errors.Is(err, operator.ErrNoServer) {
+			return found, err
+		}
+	}
+	cfg, err := stoppedConfig(dir, seal)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return deps.Fsck(ctx, cfg, withoutSeal)
 }
 
 func newBackup(deps Deps) *cobra.Command {

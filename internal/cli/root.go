@@ -11,6 +11,7 @@ import (
 	"github.com/kustos-io/kustos/internal/audit"
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/connection"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 )
 
 // Deps are the parts that main hands in.
@@ -30,9 +31,8 @@ type Deps struct {
 	// AuditTail and AuditVerify read the audit log of a folder that no server runs on.
 	AuditTail   func(ctx context.Context, cfg config.Config, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify func(ctx context.Context, cfg config.Config) (audit.Report, error)
-	// Fsck verifies a stopped folder and prints what it found; sound says that
-	// nothing is damaged. withoutSeal checks only what needs no key.
-	Fsck func(ctx context.Context, cfg config.Config, withoutSeal, asJSON bool, out io.Writer) (sound bool, err error)
+	// Fsck verifies a stopped folder; withoutSeal checks only what needs no key.
+	Fsck func(ctx context.Context, cfg config.Config, withoutSeal bool) (report.Report, error)
 	// Backup copies a data folder to a new one, Restore puts it back.
 	Backup  func(ctx context.Context, dir, to string, out io.Writer) error
 	Restore func(ctx context.Context, from, dir string, out io.Writer) error

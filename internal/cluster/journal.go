@@ -200,25 +200,8 @@ func (j *journal) tryPrune() error {
 	positions := j.s.positions(j.database)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.log != nil && len(j.current) > 0 {
-		segments, err := j.log.Rotate()
-		if err != nil {
-			return err
-		}
-		known := make(map[string]bool)
-		for _, e := range j.epochs {
-			for _, id := range e.segments {
-				known[id] = true
-			}
-		}
-		fresh := &epoch{last: maps.Clone(j.current)}
-		for _, id := range segments {
-			if !known[id] {
-				fresh.segments = append(fresh.segments, id)
-			}
-		}
-		j.epochs = append(j.epochs, fresh)
-		clear(j.current)
+	if err := j.endEpoch(); err != nil {
+		return err
 	}
 	for len(j.epochs) > 0 && j.epochs[0].over(positions) {
 		done := j.epochs[0].segments
@@ -234,6 +217,44 @@ func (j *journal) tryPrune() error {
 		j.epochs = j.epochs[1:]
 	}
 	return nil
+}
+
+// endEpoch ends the segment that is being written, if any has rows. The caller
+// holds mu for writing.
+func (j *journal) endEpoch() error {
+	if j.log == nil || len(j.current) == 0 {
+		return nil
+	}
+	segments, err := j.log.Rotate()
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool)
+	for _, e := range j.epochs {
+		for _, id := range e.segments {
+			known[id] = true
+		}
+	}
+	fresh := &epoch{last: maps.Clone(j.current)}
+	for _, id := range segments {
+		if !known[id] {
+			fresh.segments = append(fresh.segments, id)
+		}
+	}
+	j.epochs = append(j.epochs, fresh)
+	clear(j.current)
+	return nil
+}
+
+// ended are the segments that nobody writes into any more, with every record that
+// is there by now.
+func (j *journal) ended() ([]wal.Segment, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.endEpoch(); err != nil {
+		return nil, err
+	}
+	return wal.Segments(j.dir(), j.database)
 }
 
 func (e *epoch) over(positions map[string]uint64) bool {

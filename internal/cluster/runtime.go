@@ -205,6 +205,13 @@ func (r *Runtime) Close() error {
 	return nil
 }
 
+// Clusters are the ids of all clusters, in order.
+func (r *Runtime) Clusters() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.nodes))
+}
+
 func (r *Runtime) dir(clusterID string) string {
 	return filepath.Join(r.cfg.Dir, "clusters", clusterID)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/extent"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 	"github.com/kustos-io/kustos/internal/store"
 	"github.com/kustos-io/kustos/internal/store/sqlstore"
 	"github.com/kustos-io/kustos/internal/wal"
@@ -45,46 +46,74 @@ type catalogued struct {
 
 // Contents checks what can be checked with the seal, and with the keys of
 // clusters that can be had.
-func Contents(ctx context.Context, cfg Config) (r Report, err error) {
-	var extents []catalogued
-	var clusters []string
-	problems, err := sqlstore.Check(ctx, filepath.Join(cfg.Dir, stateName), func(bucket, key string, sealed []byte) error {
+func Contents(ctx context.Context, cfg Config) (report.Report, error) {
+	var r check
+	err := r.contents(ctx, cfg)
+	return r.Report, err
+}
+
+func (r *check) contents(ctx context.Context, cfg Config) error {
+	found, ok := r.values(ctx, cfg.Dir, cfg.Barrier)
+	if !ok {
+		return ctx.Err()
+	}
+	r.compare(cfg.Dir, found.extents)
+	for _, id := range found.clusters {
+		if err := r.cluster(ctx, cfg, id, found.extents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Values checks every value of the state with the seal. The server whose state it
+// is may run and change it meanwhile.
+func Values(ctx context.Context, dir string, barrier Opener) (report.Report, error) {
+	var r check
+	r.values(ctx, dir, barrier)
+	return r.Report, ctx.Err()
+}
+
+// records are what the files are compared with.
+type records struct {
+	extents  []catalogued
+	clusters []string
+}
+
+// values opens every value of the state. When that cannot be read to its end it is
+// not ok, and the report says why.
+func (r *check) values(ctx context.Context, dir string, barrier Opener) (found records, ok bool) {
+	state := filepath.Join(dir, stateName)
+	problems, err := sqlstore.Check(ctx, state, func(bucket, key string, sealed []byte) error {
 		r.Values++
-		plain, err := cfg.Barrier.Open(bucket+"\x00"+key, sealed)
+		plain, err := barrier.Open(bucket+"\x00"+key, sealed)
 		if err != nil {
-			r.problem(stateName, "value %s/%s: %v", bucket, key, err)
+			r.Damaged(stateName, "value %s/%s: %v", bucket, key, err)
 			return nil
 		}
 		switch parts := strings.Split(key, "/"); {
 		case bucket == clusterBucket:
-			clusters = append(clusters, key)
+			found.clusters = append(found.clusters, key)
 		case bucket == extentBucket && len(parts) == 4:
 			var record struct{ FileSize int64 }
 			if err := json.Unmarshal(plain, &record); err != nil {
-				r.problem(stateName, "value %s/%s is not a record of an extent", bucket, key)
+				r.Damaged(stateName, "value %s/%s is not a record of an extent", bucket, key)
 				return nil
 			}
-			extents = append(extents, catalogued{parts[0], parts[1], parts[3], record.FileSize})
+			found.extents = append(found.extents, catalogued{parts[0], parts[1], parts[3], record.FileSize})
 		}
 		return nil
 	})
 	for _, p := range problems {
-		r.problem(stateName, "%s", p)
+		r.Damaged(stateName, "%s", p)
 	}
-	if rest := slack(filepath.Join(cfg.Dir, stateName)); rest > 0 {
-		r.note("%s: %d bytes at its end are no whole page; nothing reads them", stateName, rest)
+	if rest := slack(state); rest > 0 {
+		r.Note("%s: %d bytes at its end are no whole page; nothing reads them", stateName, rest)
 	}
 	if err != nil {
-		r.problem(stateName, "%v", err)
-		return r, ctx.Err()
+		r.Damaged(stateName, "%v", err)
 	}
-	r.compare(cfg.Dir, extents)
-	for _, id := range clusters {
-		if err := r.cluster(ctx, cfg, id, extents); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
+	return found, err == nil
 }
 
 // slack is how many bytes lie behind the last whole page of a database file; its
@@ -116,42 +145,42 @@ func (e catalogued) path() string {
 }
 
 // compare looks for files that are missing, of another size, or named by nobody.
-func (r *Report) compare(dir string, extents []catalogued) {
+func (r *check) compare(dir string, extents []catalogued) {
 	named := make(map[string]bool)
 	for _, e := range extents {
 		named[e.path()] = true
 		info, err := os.Stat(filepath.Join(dir, e.path()))
 		switch {
 		case err != nil:
-			r.problem(e.path(), "the catalogue names it: %v", err)
+			r.Damaged(e.path(), "the catalogue names it: %v", err)
 		case info.Size() != e.size:
-			r.problem(e.path(), "it has %d bytes, the catalogue says %d", info.Size(), e.size)
+			r.Damaged(e.path(), "it has %d bytes, the catalogue says %d", info.Size(), e.size)
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "clusters", "*", "extents", "*", "*"+extentSuffix)) // the pattern is a good one
 	for _, f := range files {
 		if rel, err := filepath.Rel(dir, f); err == nil && !named[rel] {
-			r.note("%s is named by no catalogue; a crash may have left it, the next start removes it", rel)
+			r.Note("%s is named by no catalogue; a crash may have left it, the next start removes it", rel)
 		}
 	}
 }
 
 // cluster verifies the files of one cluster when its key can be had.
-func (r *Report) cluster(ctx context.Context, cfg Config, id string, extents []catalogued) error {
+func (r *check) cluster(ctx context.Context, cfg Config, id string, extents []catalogued) error {
 	ring, err := envelope.New(envelope.Config{ClusterID: id, Store: cfg.Store, Wrappers: cfg.Wrappers})
 	if err != nil {
 		return fmt.Errorf("fsck: cluster %s: %w", id, err)
 	}
 	wrapped, err := ring.Wrapped(ctx)
 	if err != nil {
-		r.problem(stateName, "key of cluster %s: %v", id, err)
+		r.Damaged(stateName, "key of cluster %s: %v", id, err)
 		return nil
 	}
 	if err := ring.Unlock(ctx); err != nil {
 		if wrapped.KEK.Kind == envelope.KindCustomer {
-			r.note("cluster %s: its key lies in %s and is not asked for here; rows and log were not verified", id, wrapped.KEK.VaultURI)
+			r.Note("cluster %s: its key lies in %s and is not asked for here; rows and log can be verified by a running server only", id, wrapped.KEK.VaultURI)
 		} else {
-			r.problem(stateName, "key of cluster %s: %v", id, err)
+			r.Damaged(stateName, "key of cluster %s: %v", id, err)
 		}
 		return nil
 	}
@@ -170,7 +199,7 @@ func (r *Report) cluster(ctx context.Context, cfg Config, id string, extents []c
 		if err := verifyExtent(ctx, cfg.Dir, ring, e); err == nil {
 			r.VerifiedExtents++
 		} else if !errors.Is(err, os.ErrNotExist) { // reported already
-			r.problem(e.path(), "%v", err)
+			r.Damaged(e.path(), "%v", err)
 		}
 	}
 	return r.log(ctx, cfg.Dir, ring, id, closed)
@@ -178,16 +207,16 @@ func (r *Report) cluster(ctx context.Context, cfg Config, id string, extents []c
 
 // closedDatabases unlocks the databases that have a KEK of their own, and says
 // whose cannot be had: their rows and logs are not verified.
-func (r *Report) closedDatabases(ctx context.Context, ring *envelope.Keyring, id string) (map[string]bool, error) {
+func (r *check) closedDatabases(ctx context.Context, ring *envelope.Keyring, id string) (map[string]bool, error) {
 	closed := make(map[string]bool)
 	own, err := ring.OwnKEKs(ctx)
 	if err != nil {
-		r.problem(stateName, "keys of databases of cluster %s: %v", id, err)
+		r.Damaged(stateName, "keys of databases of cluster %s: %v", id, err)
 	}
 	for db, wrapped := range own {
 		if err := ring.UnlockDatabase(ctx, db); err != nil {
 			closed[db] = true
-			r.note("database %s of cluster %s: its own key lies in %s and is not asked for here; its rows and log were not verified", db, id, wrapped.KEK.VaultURI)
+			r.Note("database %s of cluster %s: its own key lies in %s and is not asked for here; its rows and log can be verified by a running server only", db, id, wrapped.KEK.VaultURI)
 		}
 	}
 	return closed, ctx.Err()
@@ -217,13 +246,13 @@ func verifyExtent(ctx context.Context, dir string, ring *envelope.Keyring, e cat
 }
 
 // log replays the log of every database without using the records.
-func (r *Report) log(ctx context.Context, dir string, ring *envelope.Keyring, id string, closed map[string]bool) error {
+func (r *check) log(ctx context.Context, dir string, ring *envelope.Keyring, id string, closed map[string]bool) error {
 	rel := filepath.Join("clusters", id, "wal")
 	all, err := wal.Segments(filepath.Join(dir, rel), "")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
-		r.problem(rel, "%v", err)
+		r.Damaged(rel, "%v", err)
 		return nil
 	}
 	var databases []string
@@ -238,13 +267,13 @@ func (r *Report) log(ctx context.Context, dir string, ring *envelope.Keyring, id
 		r.VerifiedSegments += len(results)
 		for i, result := range results {
 			if result.TornAt >= 0 {
-				r.note("%s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", segments[i].ID, result.TornAt)
+				r.Note("%s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", segments[i].ID, result.TornAt)
 			}
 		}
 		if errors.Is(err, envelope.ErrNotFound) {
-			r.note("log of database %s: its key is gone with it; the next start removes the log", db)
+			r.Note("log of database %s: its key is gone with it; the next start removes the log", db)
 		} else if err != nil {
-			r.problem(rel, "%v", err)
+			r.Damaged(rel, "%v", err)
 		}
 	}
 	return ctx.Err()

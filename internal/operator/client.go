@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/kustos-io/kustos/internal/audit"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 )
 
 // request is the body of every call; each takes what it needs.
@@ -26,6 +27,7 @@ type request struct {
 	Secret      []byte       `json:"secret,omitempty"`
 	Filter      audit.Filter `json:"filter,omitzero"`
 	Lines       int          `json:"lines,omitempty"`
+	After       string       `json:"after,omitempty"`
 }
 
 type nothing struct{}
@@ -155,4 +157,19 @@ func (c *Client) AuditTail(ctx context.Context, filter audit.Filter, n int) (out
 func (c *Client) AuditVerify(ctx context.Context) (out audit.Report, err error) {
 	err = c.call(ctx, "audit/verify", request{}, &out)
 	return out, err
+}
+
+// Fsck verifies everything on disk while the server runs, step by step.
+func (c *Client) Fsck(ctx context.Context) (all report.Report, err error) {
+	for after := ""; ; {
+		var step FsckStep
+		if err := c.call(ctx, "fsck", request{After: after}, &step); err != nil {
+			return all, err
+		}
+		all.Add(step.Report)
+		if step.Next == "" {
+			return all, nil
+		}
+		after = step.Next
+	}
 }

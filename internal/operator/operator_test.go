@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kustos-io/kustos/internal/audit"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 )
 
 // backend records what it is asked.
@@ -59,6 +60,11 @@ func (b *backend) AuditTail(_ context.Context, f audit.Filter, n int) ([]audit.E
 }
 func (b *backend) AuditVerify(context.Context) (audit.Report, error) {
 	return audit.Report{}, b.note("verify")
+}
+
+func (b *backend) Fsck(_ context.Context, after string) (FsckStep, error) {
+	next := map[string]string{"": "a", "a": "b"}[after]
+	return FsckStep{report.Report{Extents: 1, Notes: []string{after}}, next}, b.note("fsck %s", after)
 }
 
 // serve runs a server for b until the test ends.

@@ -114,6 +114,7 @@ func handler(b Backend, log *slog.Logger) http.Handler {
 		return b.AuditTail(ctx, in.Filter, min(max(in.Lines, 1), maxTail))
 	})
 	on("POST /audit/verify", func(ctx context.Context, _ request) (any, error) { return b.AuditVerify(ctx) })
+	on("POST /fsck", func(ctx context.Context, in request) (any, error) { return b.Fsck(ctx, in.After) })
 	return mux
 }
 

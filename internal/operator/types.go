@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/kustos-io/kustos/internal/audit"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 )
 
 // SocketName is the socket's name in the data folder.
@@ -82,6 +83,12 @@ type Tenant struct {
 	ObjectID       string `json:"objectId"`
 }
 
+// FsckStep is some of a verification.
+type FsckStep struct {
+	Report report.Report `json:"report"`
+	Next   string        `json:"next"` // where to go on, "" at the end
+}
+
 // User is a person that was made.
 type User struct {
 	ObjectID string `json:"objectId"`
@@ -116,4 +123,6 @@ type Backend interface {
 	RotateSigningKey(ctx context.Context, tenant string) (string, error)
 	AuditTail(ctx context.Context, filter audit.Filter, n int) ([]audit.Event, error)
 	AuditVerify(ctx context.Context) (audit.Report, error)
+	// Fsck verifies some of what is on disk, from after on; "" begins.
+	Fsck(ctx context.Context, after string) (FsckStep, error)
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,36 +13,21 @@ import (
 	"github.com/kustos-io/kustos/internal/config"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/fsck"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 )
 
-// Fsck verifies a stopped folder and prints what it found; sound says that
-// there is no damage. withoutSeal checks only what needs no key.
-func Fsck(ctx context.Context, cfg config.Config, withoutSeal, asJSON bool, out io.Writer) (sound bool, err error) {
-	report, err := verifyFolder(ctx, cfg, withoutSeal)
-	if err != nil {
-		return false, err
-	}
-	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(report)
-	} else {
-		err = report.Print(out)
-	}
-	return report.Good(), err
-}
-
-func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsck.Report, error) {
+// Fsck verifies a stopped folder. withoutSeal checks only what needs no key.
+func Fsck(ctx context.Context, cfg config.Config, withoutSeal bool) (report.Report, error) {
 	lock, err := lockDir(ctx, cfg.DataDir)
 	if err != nil {
-		return fsck.Report{}, err
+		return report.Report{}, err
 	}
-	report, err := fsck.Structure(ctx, cfg.DataDir)
+	found, err := fsck.Structure(ctx, cfg.DataDir)
 	if err := lock.Close(); err != nil {
-		return report, err
+		return found, err
 	}
 	if err != nil || withoutSeal {
-		return report, err
+		return found, err
 	}
 	err = stopped(ctx, cfg, func(in *instance) error {
 		platform, err := envelope.NewPlatform(ctx, in.store)
@@ -51,7 +35,7 @@ func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsc
 			return err
 		}
 		contents, err := fsck.Contents(ctx, fsck.Config{Dir: in.dir, Barrier: in.barrier, Store: in.store, Wrappers: envelope.Wrappers{Platform: platform}})
-		report.Add(contents)
+		found.Add(contents)
 		if err != nil {
 			return err
 		}
@@ -61,7 +45,7 @@ func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsc
 		}
 		events, err := audit.Verify(audit.Dir(in.dir), in.barrier.InstanceID(), in.barrier, head)
 		for _, p := range events.Problems {
-			report.Problems = append(report.Problems, fsck.Problem{Path: "audit", What: p.String()})
+			found.Problems = append(found.Problems, report.Problem{Path: "audit", What: p.String()})
 		}
 		return err
 	})
@@ -71,10 +55,10 @@ func verifyFolder(ctx context.Context, cfg config.Config, withoutSeal bool) (fsc
 		if errors.Is(err, barrier.ErrWrongSeal) { // it has the wrapped root key; whether that or the seal changed nobody can tell
 			path = barrier.KeyringName
 		}
-		report.Problems = append(report.Problems, fsck.Problem{Path: path, What: err.Error()})
+		found.Problems = append(found.Problems, report.Problem{Path: path, What: err.Error()})
 		err = nil
 	}
-	return report, err
+	return found, err
 }
 
 // Backup copies the data folder, of a running server or a stopped one, to a

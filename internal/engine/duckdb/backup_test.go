@@ -20,6 +20,7 @@ import (
 	"github.com/kustos-io/kustos/internal/cluster"
 	"github.com/kustos-io/kustos/internal/envelope"
 	"github.com/kustos-io/kustos/internal/fsck"
+	"github.com/kustos-io/kustos/internal/fsck/report"
 	"github.com/kustos-io/kustos/internal/store"
 )
 
@@ -48,7 +49,7 @@ func sealedSite(t *testing.T, dir, seal string, change func(*cluster.Config)) (*
 	return openSiteOver(t, dir, func(inner store.Store) store.Store { return store.Sealed(inner, b) }, change), b
 }
 
-func verify(t *testing.T, s *site, b *barrier.Barrier) fsck.Report {
+func verify(t *testing.T, s *site, b *barrier.Barrier) report.Report {
 	t.Helper()
 	ctx := context.Background()
 	platform, err := envelope.NewPlatform(ctx, s.store)

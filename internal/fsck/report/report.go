@@ -1,6 +1,7 @@
-package fsck
+package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 )
@@ -38,12 +39,21 @@ func (r *Report) Add(o Report) {
 	r.Notes = append(r.Notes, o.Notes...)
 }
 
-func (r *Report) problem(path, format string, args ...any) {
+// Damaged adds damage.
+func (r *Report) Damaged(path, format string, args ...any) {
 	r.Problems = append(r.Problems, Problem{path, fmt.Sprintf(format, args...)})
 }
 
-func (r *Report) note(format string, args ...any) {
+// Note adds what is no damage.
+func (r *Report) Note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// JSON writes the report for programs.
+func (r *Report) JSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
 }
 
 // Print writes the report for people.

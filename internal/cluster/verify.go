@@ -1,0 +1,267 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kustos-io/kustos/internal/catalog"
+	"github.com/kustos-io/kustos/internal/store"
+	"github.com/kustos-io/kustos/internal/wal"
+)
+
+// Verification is what is true of some of a cluster's files.
+type Verification struct {
+	// Extents and Segments are how many were looked at, the Verified ones were
+	// decrypted and authenticated as a whole.
+	Extents, VerifiedExtents   int
+	Segments, VerifiedSegments int
+	Damage                     []Damage
+	// Notes say what is no damage, and what could not be verified and why.
+	Notes []string
+	// Next is where the next call goes on, "" at the end.
+	Next string
+}
+
+// Damage is a file that is not as it was written.
+type Damage struct {
+	Path string // relative to the folder of the runtime
+	What string
+}
+
+func (v *Verification) note(format string, args ...any) {
+	v.Notes = append(v.Notes, fmt.Sprintf(format, args...))
+}
+
+// Verify decrypts and authenticates what a cluster has on disk, with the keys that
+// it has now: extents in the order of their ids, those behind after, some at a
+// time up to most bytes of files but at least one, and at the end its log. Queries
+// and ingestion go on. What it cannot verify because a key is away it notes; it
+// asks no vault.
+func (r *Runtime) Verify(ctx context.Context, id, after string, most int64) (v Verification, err error) {
+	s, err := r.session(ctx, id)
+	if errors.Is(err, ErrNotRunning) {
+		return r.unverified(ctx, id, err)
+	} else if err != nil {
+		return v, err
+	}
+	if err := s.enter(); err != nil {
+		return r.unverified(ctx, id, err)
+	}
+	defer s.leave()
+	if after == "" {
+		if err := s.noteClosed(ctx, &v); err != nil {
+			return v, err
+		}
+	}
+	extents := s.extentsAfter(after)
+	for bytes := int64(0); len(extents) > 0; extents = extents[1:] {
+		if bytes > 0 && bytes+extents[0].FileSize > most {
+			return v, nil
+		}
+		bytes += extents[0].FileSize
+		if err := s.verifyExtent(ctx, extents[0], &v); err != nil {
+			return v, err
+		}
+		v.Next = extents[0].ID
+	}
+	v.Next = ""
+	for _, db := range s.openDatabases() {
+		if err := s.verifyLog(ctx, db, &v); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// unverified is Verify of a cluster that does not run.
+func (r *Runtime) unverified(ctx context.Context, id string, why error) (v Verification, err error) {
+	n, err := r.node(ctx, id)
+	if err != nil {
+		return v, err
+	}
+	err = r.cfg.Store.View(ctx, func(tx store.Tx) error {
+		dbs, err := n.cat.Databases(tx)
+		if err != nil {
+			return err
+		}
+		for _, db := range dbs {
+			extents, err := n.cat.ExtentIDs(tx, db.ID)
+			if err != nil {
+				return err
+			}
+			v.Extents += len(extents)
+		}
+		return nil
+	})
+	if err != nil {
+		return v, fmt.Errorf("verify cluster %s: %w", id, err)
+	}
+	segments, err := filepath.Glob(filepath.Join(r.dir(id), "wal", "*"+wal.Suffix))
+	v.Segments = len(segments)
+	v.note("cluster %s: %v; its rows and log were not verified", id, why)
+	return v, err
+}
+
+// noteClosed counts what databases have whose key is away.
+func (s *session) noteClosed(ctx context.Context, v *Verification) error {
+	for _, db := range s.databases() {
+		why := db.lease.closed()
+		if why == nil {
+			continue
+		}
+		err := s.store.View(ctx, func(tx store.Tx) error {
+			extents, err := s.cat.ExtentIDs(tx, db.id)
+			v.Extents += len(extents)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("verify database %s: %w", db.id, err)
+		}
+		segments, err := wal.Segments(db.journal.dir(), db.id)
+		if err != nil {
+			v.Damage = append(v.Damage, Damage{s.relative("wal"), err.Error()})
+		}
+		v.Segments += len(segments)
+		v.note("database %s of cluster %s: %v; its rows and log were not verified", db.id, s.cluster, why)
+	}
+	return nil
+}
+
+func (s *session) databases() []*database {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	return slices.SortedFunc(maps.Values(s.dbs), func(a, b *database) int { return strings.Compare(a.id, b.id) })
+}
+
+func (s *session) openDatabases() []*database {
+	return slices.DeleteFunc(s.databases(), func(db *database) bool { return db.lease.closed() != nil })
+}
+
+// extentsAfter are the extents of open databases in the order of their ids.
+func (s *session) extentsAfter(id string) (out []catalog.Extent) {
+	for _, t := range s.allTables() {
+		t.mu.RLock()
+		for _, e := range t.extents {
+			if e.ID > id {
+				out = append(out, e)
+			}
+		}
+		t.mu.RUnlock()
+	}
+	slices.SortFunc(out, func(a, b catalog.Extent) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// relative is a path below the cluster's folder as [Damage] has it.
+func (s *session) relative(parts ...string) string {
+	return filepath.Join(append([]string{"clusters", s.cluster}, parts...)...)
+}
+
+// verifyExtent reads an extent's file to its end. An error is that of ctx.
+func (s *session) verifyExtent(ctx context.Context, e catalog.Extent, v *Verification) error {
+	t, err := s.tableByID(e.TableID)
+	if err != nil {
+		return nil // dropped meanwhile, or its database was closed
+	}
+	if err := t.db.lease.enter(); err != nil {
+		v.Extents++
+		v.note("extent %s: %v; it was not verified", e.ID, err)
+		return nil
+	}
+	defer t.db.lease.leave()
+	within, end := s.during(ctx, t.db)
+	defer end()
+	err = s.readExtent(within, e)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil:
+		v.VerifiedExtents++
+	case !t.has(e.ID):
+		return nil // merged, rewritten or dropped meanwhile, and its file with it
+	case within.Err() != nil:
+		v.note("extent %s: %v; it was not verified", e.ID, context.Cause(within))
+	case transient(err):
+		v.note("extent %s: %v; it was not verified", e.ID, err)
+	default:
+		v.Damage = append(v.Damage, Damage{s.relative("extents", e.DatabaseID, e.ID+extentSuffix), err.Error()})
+	}
+	v.Extents++
+	return nil
+}
+
+func (s *session) readExtent(ctx context.Context, e catalog.Extent) error {
+	in, err := s.openExtent(e)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if size := in.Info().Size; size != e.FileSize {
+		return fmt.Errorf("it has %d bytes, the catalogue says %d", size, e.FileSize)
+	}
+	if _, err := in.Section(); err != nil {
+		return err
+	}
+	return in.CopyTo(ctx, io.Discard)
+}
+
+// verifyLog reads the log of a database as far as it is written now. An error is
+// that of ctx.
+func (s *session) verifyLog(ctx context.Context, db *database, v *Verification) error {
+	if err := db.lease.enter(); err != nil {
+		v.note("log of database %s: %v; it was not verified", db.id, err)
+		return nil
+	}
+	defer db.lease.leave()
+	within, end := s.during(ctx, db)
+	defer end()
+	segments, err := db.journal.ended()
+	for err == nil {
+		var results []wal.Result
+		results, err = wal.Recover(within, segments, s.ring, func(wal.Segment, []byte) error { return nil })
+		if errors.Is(err, os.ErrNotExist) {
+			if left := there(segments); len(left) < len(segments) {
+				segments, err = left, nil // pruned meanwhile: the oldest first
+				continue
+			}
+		}
+		v.VerifiedSegments += len(results)
+		for i, result := range results {
+			if result.TornAt >= 0 {
+				v.note("segment %s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", segments[i].ID, result.TornAt)
+			}
+		}
+		break
+	}
+	v.Segments += len(segments)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil:
+	case within.Err() != nil:
+		v.note("log of database %s: %v; it was not verified", db.id, context.Cause(within))
+	case transient(err):
+		v.note("log of database %s: %v; it was not verified", db.id, err)
+	default:
+		v.Damage = append(v.Damage, Damage{s.relative("wal"), err.Error()})
+	}
+	return nil
+}
+
+// there are the segments whose files are still there.
+func there(segments []wal.Segment) (left []wal.Segment) {
+	for _, seg := range segments {
+		if _, err := os.Stat(seg.Path); err == nil {
+			left = append(left, seg)
+		}
+	}
+	return left
+}
