@@ -42,7 +42,10 @@ func TestKeysAsResources(t *testing.T) {
 		}
 	}
 	f.refused("ResourceNotFound", "GET", base+"kv1/keys/none", api, "")
-	f.refused("ResourceNotFound", "PUT", base+"none/keys/k", api, body)
+	f.refused("ParentResourceNotFound", "PUT", base+"none/keys/k", api, body)
+	f.refused("ParentResourceNotFound", "GET", base+"none/keys", api, "")
+	f.refused("ParentResourceNotFound", "GET", base+"none/secrets/s", api, "")
+	f.refused("ParentResourceNotFound", "PUT", base+"none/accessPolicies/add", api, `{"properties":{"accessPolicies":[]}}`)
 	f.refused("BadParameter", "PUT", base+"kv1/keys/k2", api, `{"properties":{"kty":"oct"}}`)
 	f.refused("BadParameter", "PUT", base+"kv1/keys/a_b", api, `{"properties":{"kty":"EC"}}`)
 	f.refused("NotSupported", "PUT", base+"kv1/keys/k2", api, `{"properties":{"kty":"EC","release_policy":{}}}`)

@@ -1,6 +1,7 @@
 package keyvault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,12 +95,15 @@ func vaultOf(id ids.ID) ids.ID {
 }
 
 // childError turns an error of the domain into ARM's form: no inner code, and
-// ARM's own text for what is not there.
+// ARM's own text for what is not there, be it the child or its vault.
 func childError(req *provider.Request, err error) error {
 	var e *azerr.Error
 	switch {
 	case err == nil || !errors.As(err, &e):
 		return err
+	case e.Code == "ResourceNotFound":
+		verb := map[string]string{http.MethodGet: "read", http.MethodDelete: "delete"}[req.Method]
+		return azerr.ParentResourceNotFound(cmp.Or(verb, "write"), req.ID.Type(), vaultOf(req.ID).String())
 	case e.Code == "KeyNotFound" || e.Code == "SecretNotFound":
 		path := namespace
 		for _, s := range req.ID.Segments {

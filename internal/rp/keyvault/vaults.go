@@ -151,7 +151,7 @@ func (p *rp) putPolicies(ctx context.Context, req *provider.Request) (*provider.
 	id, _ := req.ID.ParentResource()
 	v, err := p.Vault.ChangePolicies(ctx, id, vault.PolicyChange(req.ID.Name()), body.Properties.AccessPolicies, req.Principal)
 	if err != nil {
-		return nil, err
+		return nil, childError(req, err)
 	}
 	p.Log.InfoContext(ctx, "access policies changed", "vault", v.Name, "operation", req.ID.Name(), "principal", req.Principal.ObjectID)
 	return ok(policyResource{ID: v.ResourceID + "/accessPolicies/", Type: namespace + "/vaults/accessPolicies",
