@@ -105,10 +105,16 @@ func New(cfg Config) (*Log, error) {
 	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make wal folder: %w", err)
 	}
-	there, err := Segments(cfg.Dir, cfg.DatabaseID)
+	there, unreadable, err := List(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
+	for _, u := range unreadable {
+		if u.DatabaseID == cfg.DatabaseID || u.DatabaseID == "" {
+			return nil, u.Cause // nobody knows its number
+		}
+	}
+	there = slices.DeleteFunc(there, func(s Segment) bool { return s.DatabaseID != cfg.DatabaseID })
 	if cfg.SegmentBytes == 0 {
 		cfg.SegmentBytes = defaultSegmentBytes
 	}
@@ -359,14 +365,18 @@ func (l *Log) Remove(segmentIDs ...string) error {
 }
 
 // Remove deletes segments from a folder, the oldest first, so that a crash in
-// between leaves no gap; ids that are not there are passed over.
+// between leaves no gap; ids that are not there are passed over. Files whose
+// header cannot be read go last.
 func Remove(dir string, segmentIDs ...string) error {
 	if len(segmentIDs) == 0 {
 		return nil
 	}
-	there, err := Segments(dir, "")
+	there, unreadable, err := List(dir)
 	if err != nil {
 		return err
+	}
+	for _, u := range unreadable {
+		there = append(there, Segment{ID: u.ID, Path: u.Path})
 	}
 	for _, s := range there {
 		if !slices.Contains(segmentIDs, s.ID) {
@@ -377,6 +387,36 @@ func Remove(dir string, segmentIDs ...string) error {
 		}
 	}
 	return durable.SyncDir(dir)
+}
+
+// Segments lists the ids of what this Log has written and not removed, the
+// segment being written included.
+func (l *Log) Segments() []string {
+	<-l.turn
+	defer func() { l.turn <- struct{}{} }()
+	out := slices.Clone(l.finished)
+	if l.current != nil {
+		out = append(out, l.current.id)
+	}
+	return out
+}
+
+// Leave gives the segment being written up as it stands, without an end frame,
+// as a crash would: nothing is added to it any more. The next Append begins
+// another in a run of its own.
+func (l *Log) Leave() {
+	<-l.turn
+	defer func() { l.turn <- struct{}{} }()
+	s := l.current
+	if s == nil {
+		return
+	}
+	s.dek.Wipe()
+	l.current = nil
+	l.abandon(s.id)
+	if err := s.file.Close(); err != nil {
+		l.cfg.Log.Warn("wal segment that was left cannot be closed", "segment", s.id, "error", err)
+	}
 }
 
 // Close ends the current segment and wipes its DEK, which happens even when it

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/kustos-io/kustos/internal/aead"
 	"github.com/kustos-io/kustos/internal/envelope"
@@ -248,28 +249,61 @@ func (s Segment) authenticate(c cipher.AEAD) (hash [sha256.Size]byte, err error)
 // ends in .kwl and is no segment is an error that names it; a missing folder
 // holds none.
 func Segments(dir, databaseID string) ([]Segment, error) {
+	all, unreadable, err := List(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(unreadable) > 0 {
+		return nil, unreadable[0].Cause
+	}
+	if databaseID == "" {
+		return all, nil
+	}
+	return slices.DeleteFunc(all, func(s Segment) bool { return s.DatabaseID != databaseID }), nil
+}
+
+// Unreadable is a file that ends in .kwl and has no header that could be read.
+type Unreadable struct {
+	Path string
+	// ID is what the file's name says.
+	ID string
+	// DatabaseID is what stands where a header has it, "" when the file is
+	// shorter. It is a hint and nothing more.
+	DatabaseID string
+	Cause      error
+}
+
+// List is Segments for somebody who goes on when headers are damaged: those
+// files come apart, in the order of their names.
+func List(dir string) (segments []Segment, unreadable []Unreadable, err error) {
 	names, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("list wal segments: %w", err)
+		return nil, nil, fmt.Errorf("list wal segments: %w", err)
 	}
-	var out []Segment
 	for _, n := range names {
-		if !strings.HasSuffix(n.Name(), Suffix) {
+		id, is := strings.CutSuffix(n.Name(), Suffix)
+		if !is {
 			continue
 		}
-		s, err := ReadSegment(filepath.Join(dir, n.Name()))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // removed meanwhile; whoever recovers sees a gap by the numbers
-		} else if err != nil {
-			return nil, err
-		}
-		if databaseID == "" || s.DatabaseID == databaseID {
-			out = append(out, s)
+		path := filepath.Join(dir, n.Name())
+		s, err := ReadSegment(path)
+		switch {
+		case err == nil:
+			segments = append(segments, s)
+		case errors.Is(err, os.ErrNotExist): // removed meanwhile; whoever recovers sees a gap by the numbers
+		case Damaged(err):
+			owner, headErr := claimed(path)
+			if headErr != nil {
+				return nil, nil, headErr
+			}
+			unreadable = append(unreadable, Unreadable{path, id, owner, err})
+		default:
+			return nil, nil, err
 		}
 	}
-	slices.SortFunc(out, func(a, b Segment) int {
+	slices.SortFunc(segments, func(a, b Segment) int {
 		switch {
 		case a.DatabaseID != b.DatabaseID:
 			return strings.Compare(a.DatabaseID, b.DatabaseID)
@@ -280,5 +314,38 @@ func Segments(dir, databaseID string) ([]Segment, error) {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return out, nil
+	return segments, unreadable, nil
+}
+
+// claimed is the database id that stands in a header that cannot be read.
+func claimed(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("open wal segment: %w", err)
+	}
+	defer f.Close()
+	b := make([]byte, 48)
+	if _, err := io.ReadFull(f, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", nil
+	} else if err != nil {
+		return "", fmt.Errorf("read wal segment %s: %w", path, err)
+	}
+	return ids.FormatGUID([16]byte(b[32:48])), nil
+}
+
+// Damaged reports whether an error of reading a segment, of Recover too, says
+// that the file is not as it was written. I/O errors, a key that is not there
+// and a context that ended say nothing about the file.
+func Damaged(err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return false
+	}
+	for _, damage := range []error{ErrCorrupt, ErrNotSegment, ErrNewerFormat, ErrReserved, ErrMalformed, ErrTruncated,
+		aead.ErrAuthentication, envelope.ErrLayers, envelope.ErrNewerFormat} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
 }
