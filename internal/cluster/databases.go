@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -131,7 +132,12 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 		k.wake() // its keeper ends
 	}
 	if s == nil {
-		return nil // its files are orphans, collected at the next start
+		// Its extents are orphans, collected at the next start. Of its log a
+		// damaged segment might not be known for an orphan then.
+		if err := removeLog(r.cfg, filepath.Join(r.dir(n.spec.ID), "wal"), gone.ID, nil); err != nil {
+			r.cfg.Log.Warn("log of a dropped database cannot be removed", "database", gone.ID, "error", err)
+		}
+		return nil
 	}
 	s.names.Lock()
 	db := s.dbs[gone.ID]

@@ -113,7 +113,7 @@ func (r *Runtime) ChangeDatabaseKEK(ctx context.Context, id, database string, ke
 	return nil
 }
 
-// DatabaseState says how it stands with the key of one database, in every phase.
+// DatabaseState says how it stands with one database, in every phase.
 func (r *Runtime) DatabaseState(ctx context.Context, id, database string) (DatabaseState, error) {
 	n, err := r.node(ctx, id)
 	if err != nil {
@@ -124,13 +124,17 @@ func (r *Runtime) DatabaseState(ctx context.Context, id, database string) (Datab
 		return DatabaseState{}, err
 	}
 	wrapped, own, err := n.ring.DatabaseWrapped(ctx, db.ID)
-	if err != nil || !own {
-		return DatabaseState{Key: envelope.KeyCluster}, err
-	}
-	st := DatabaseState{Own: true, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion, Key: envelope.KeyCustomer}
 	n.mu.Lock()
 	k, s := n.own[db.ID], n.current
 	n.mu.Unlock()
+	var damage *LogError
+	if s != nil {
+		damage = s.damage(db.ID)
+	}
+	if err != nil || !own {
+		return DatabaseState{Key: envelope.KeyCluster, Damage: damage}, err
+	}
+	st := DatabaseState{Damage: damage, Own: true, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion, Key: envelope.KeyCustomer}
 	if k == nil {
 		return st, nil
 	}
@@ -145,7 +149,7 @@ func (r *Runtime) DatabaseState(ctx context.Context, id, database string) (Datab
 	case envelope.KeySuspending, envelope.KeySuspended, envelope.KeyRestoring, envelope.KeyFailed:
 		st.Suspended = true
 	default:
-		st.Suspended = s != nil && s.databaseClosed(db.ID) != nil
+		st.Suspended = s != nil && s.keyAway(db.ID) != nil
 	}
 	if e := k.suspended(cause); cause != nil && st.Suspended {
 		st.Reason, st.Code, st.VaultURI = e.Reason, e.Code, e.VaultURI

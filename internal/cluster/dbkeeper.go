@@ -30,7 +30,7 @@ func (k *databaseKey) keep() {
 		switch {
 		case s == nil:
 			k.patience.reset()
-		case s.databaseClosed(k.id) == nil:
+		case s.keyAway(k.id) == nil:
 			wait = k.patience.after(n.r.cfg, k.probeNow(), true, wait/8)
 		default:
 			done, first := k.resume(s), firstRetry
@@ -79,7 +79,7 @@ func (k *databaseKey) probeNow() (answered bool) {
 	n.mu.Lock()
 	s := n.current
 	n.mu.Unlock()
-	if s == nil || s.databaseClosed(k.id) != nil {
+	if s == nil || s.keyAway(k.id) != nil {
 		k.wake()
 		return true
 	}
@@ -213,6 +213,11 @@ func (k *databaseKey) resume(s *session) bool {
 	}
 	if err := s.resumeDatabase(s.ctx, k.id); err != nil {
 		if s.ctx.Err() != nil || errors.Is(err, catalog.ErrNotFound) {
+			return true
+		}
+		if damaged := (*LogError)(nil); errors.As(err, &damaged) { // the key is there, and is probed on
+			s.stayDamaged(k.id, damaged, true)
+			k.up()
 			return true
 		}
 		n.ring.LockDatabase(k.id)

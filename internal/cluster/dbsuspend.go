@@ -32,8 +32,8 @@ func (s *session) openDatabase(tx store.Tx, id, name string) (*database, error) 
 	return db, nil
 }
 
-// closedDatabase is a database whose own key is away: nothing is known of it
-// but its name and why it does not answer.
+// closedDatabase is a database whose own key is away, or whose log is damaged:
+// nothing is known of it but its name and why it does not answer.
 func closedDatabase(s *session, id, name string, why error) *database {
 	db := newDatabase(s, id, name)
 	db.lease.shut(why)
@@ -58,39 +58,63 @@ func (s *session) suspendDatabase(id string, why error) bool {
 	if db == nil {
 		return false
 	}
-	if db.lease.closed() != nil {
+	if now := db.lease.closed(); now != nil {
 		db.lease.shut(why) // the newer reason
-		return false
-	}
-	if db.lease.shut(why) {
+		if damaged := (*LogError)(nil); !errors.As(now, &damaged) {
+			return false
+		}
+		// Its log is damaged, so nothing of it was replayed; its key was there until now.
+	} else if db.lease.shut(why) {
 		s.engine.kill()
 	}
+	if !s.vacate(db, why) {
+		return false
+	}
+	s.ring.LockDatabase(id)
+	return true
+}
+
+// vacate waits until everybody has left a database whose lease is shut, and
+// lets go of what is in memory of it. It reports false when it was dropped
+// meanwhile, or somebody else did so. The caller holds opensAndShuts.
+func (s *session) vacate(db *database, why error) bool {
 	db.lease.inside.Wait() // the refused ones have written so into the log
 	s.ddl.Lock()
 	defer s.ddl.Unlock()
 	s.names.Lock()
-	if s.dbs[id] != db {
+	if s.dbs[db.id] != db {
 		s.names.Unlock()
-		return false // dropped meanwhile
+		return false
 	}
 	tables := db.tables
 	closed := closedDatabase(s, db.id, db.name, why)
-	s.dbs[id] = closed
+	closed.journal.keep(db.journal.left) // of a log that was damaged before
+	s.dbs[db.id] = closed
+	for id, before := range s.closedTables {
+		if before == db {
+			s.closedTables[id] = closed
+		}
+	}
 	for _, t := range tables {
 		delete(s.byID, t.id)
 		s.closedTables[t.id] = closed
 	}
 	s.names.Unlock()
 	for _, t := range tables {
+		if db.journal.isFrozen() {
+			t.dropBuffers() // the child lives on
+		}
 		t.mu.Lock()
 		t.dropped = true
 		t.extents, t.frozen, t.active = nil, nil, nil
 		t.mu.Unlock()
 	}
-	s.hot.expel(id)
-	s.cache.expel(id)
+	s.hot.expel(db.id)
+	s.cache.expel(db.id)
 	db.journal.close()
-	s.ring.LockDatabase(id)
+	if db.journal.isFrozen() {
+		closed.journal.keep(db.journal.everything())
+	}
 	return true
 }
 
@@ -106,11 +130,17 @@ func (s *session) refuseAgain(id string, why error) {
 // resumeDatabase opens a database again whose key is unlocked. Requests are let
 // in when all its rows are there.
 func (s *session) resumeDatabase(ctx context.Context, id string) error {
+	return s.reopenDatabase(ctx, id, false)
+}
+
+// reopenDatabase is resumeDatabase; mended asks that nothing is done unless it
+// is closed because of its log.
+func (s *session) reopenDatabase(ctx context.Context, id string, mended bool) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	err := s.openAgain(ctx, id)
+	err := s.openAgain(ctx, id, mended)
 	s.job.wake() // it may have waited for this key
 	if errors.Is(err, errReplay) {
 		s.engine.kill() // it holds what was replayed so far
@@ -120,7 +150,7 @@ func (s *session) resumeDatabase(ctx context.Context, id string) error {
 
 var errReplay = errors.New("replay log")
 
-func (s *session) openAgain(ctx context.Context, id string) error {
+func (s *session) openAgain(ctx context.Context, id string, mended bool) error {
 	s.opensAndShuts.Lock()
 	defer s.opensAndShuts.Unlock()
 	s.ddl.Lock() // the catalogue stays as it is read
@@ -131,7 +161,9 @@ func (s *session) openAgain(ctx context.Context, id string) error {
 	if closed == nil {
 		return fmt.Errorf("database %s: %w", id, catalog.ErrNotFound)
 	}
-	if closed.lease.closed() == nil {
+	why := closed.lease.closed()
+	var damaged *LogError
+	if why == nil || mended && !errors.As(why, &damaged) {
 		return nil
 	}
 	var fresh *database
@@ -142,9 +174,11 @@ func (s *session) openAgain(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
+	fresh.journal.keep(closed.journal.known())
 	if err := fresh.journal.scan(ctx); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
+	fresh.journal.left = make(map[string]bool) // they are among those of the epoch that was read
 	// While this is held no child is replaced: a replacement finds the database
 	// either closed or open, and replays it in the latter case.
 	child, _, err := s.engine.acquire()

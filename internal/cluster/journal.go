@@ -61,6 +61,7 @@ func decodeEntry(b []byte) (entry, error) {
 type journal struct {
 	s        *session
 	database string
+	name     string        // of the database
 	last     atomic.Uint64 // the last sequence number given out
 
 	// mu is held for reading by appends, for writing to end an epoch: whoever
@@ -68,6 +69,11 @@ type journal struct {
 	mu     sync.RWMutex
 	log    *wal.Log // nil until the first append
 	epochs []*epoch // ended, oldest first
+	// frozen is why nothing is written or removed any more, nil in peace.
+	frozen error
+	// left are segments that an earlier journal of the database knew, and that
+	// must be there; going those whose removal has begun.
+	left, going map[string]bool
 
 	note    sync.Mutex        // guards current
 	current map[string]uint64 // of the epoch being written: table id → largest sequence number
@@ -80,8 +86,8 @@ type epoch struct {
 	last     map[string]uint64
 }
 
-func newJournal(s *session, databaseID string) *journal {
-	return &journal{s: s, database: databaseID, current: make(map[string]uint64)}
+func newJournal(s *session, databaseID, name string) *journal {
+	return &journal{s: s, database: databaseID, name: name, current: make(map[string]uint64), left: make(map[string]bool), going: make(map[string]bool)}
 }
 
 func (j *journal) dir() string { return filepath.Join(j.s.dir, "wal") }
@@ -116,6 +122,9 @@ func (j *journal) append(ctx context.Context, e entry) error {
 	}
 	j.mu.RLock()
 	defer j.mu.RUnlock()
+	if j.frozen != nil && (e.kind == kindRows || j.log == nil) {
+		return j.frozen
+	}
 	log, err := j.opened()
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -136,6 +145,13 @@ func (j *journal) opened() (*wal.Log, error) {
 		return j.log, nil
 	}
 	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk})
+	if wal.Damaged(err) {
+		var damaged *LogError
+		if _, found := j.own(nil); errors.As(found, &damaged) {
+			j.s.shutDamagedSoon(j.database, damaged)
+			return nil, damaged
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -146,24 +162,27 @@ func (j *journal) opened() (*wal.Log, error) {
 // read gives every record of the log to fn, in the order they were written.
 // The caller sees to it that nobody appends.
 func (j *journal) read(ctx context.Context, fn func(s wal.Segment, e entry) error) error {
-	segments, err := wal.Segments(j.dir(), j.database)
+	segments, err := j.complete()
 	if err != nil {
 		return err
 	}
-	_, err = wal.Recover(ctx, segments, j.s.ring, func(s wal.Segment, record []byte) error {
+	results, err := wal.Recover(ctx, segments, j.s.ring, func(s wal.Segment, record []byte) error {
 		e, err := decodeEntry(record)
 		if err != nil {
 			return fmt.Errorf("segment %s: %w", s.ID, err)
 		}
 		return fn(s, e)
 	})
+	if err != nil && len(results) < len(segments) && j.isDamage(err, segments[len(results)]) {
+		return j.damaged(segments[len(results)].ID, err)
+	}
 	return err
 }
 
 // scan reads what an earlier session left: which segments there are, how far
 // the numbers go.
 func (j *journal) scan(ctx context.Context) error {
-	segments, err := wal.Segments(j.dir(), j.database)
+	segments, err := j.complete()
 	if err != nil || len(segments) == 0 {
 		return err
 	}
@@ -200,11 +219,17 @@ func (j *journal) tryPrune() error {
 	positions := j.s.positions(j.database)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.frozen != nil {
+		return nil
+	}
 	if err := j.endEpoch(); err != nil {
 		return err
 	}
 	for len(j.epochs) > 0 && j.epochs[0].over(positions) {
 		done := j.epochs[0].segments
+		for _, id := range done {
+			j.going[id] = true
+		}
 		var err error
 		if j.log != nil {
 			err = j.log.Remove(done...)
@@ -222,7 +247,7 @@ func (j *journal) tryPrune() error {
 // endEpoch ends the segment that is being written, if any has rows. The caller
 // holds mu for writing.
 func (j *journal) endEpoch() error {
-	if j.log == nil || len(j.current) == 0 {
+	if j.frozen != nil || j.log == nil || len(j.current) == 0 {
 		return nil
 	}
 	segments, err := j.log.Rotate()
@@ -254,7 +279,7 @@ func (j *journal) ended() ([]wal.Segment, error) {
 	if err := j.endEpoch(); err != nil {
 		return nil, err
 	}
-	return wal.Segments(j.dir(), j.database)
+	return j.own(nil)
 }
 
 func (e *epoch) over(positions map[string]uint64) bool {
@@ -269,18 +294,31 @@ func (e *epoch) over(positions map[string]uint64) bool {
 // remove deletes the whole log: its database is no more.
 func (j *journal) remove() {
 	j.close()
-	defer j.s.cfg.removing()()
-	segments, err := wal.Segments(j.dir(), j.database)
-	if err == nil {
-		names := make([]string, len(segments))
-		for i, s := range segments {
-			names[i] = s.ID
-		}
-		err = wal.Remove(j.dir(), names...)
-	}
-	if err != nil {
+	if err := removeLog(j.s.cfg, j.dir(), j.database, j.known()); err != nil {
 		j.s.log.Warn("log of a dropped database cannot be removed", "database", j.database, "error", err)
 	}
+}
+
+// removeLog deletes the segments of a database, damaged ones included. known
+// are some that are its own whatever their headers say.
+func removeLog(cfg Config, dir, databaseID string, known map[string]bool) error {
+	defer cfg.removing()()
+	all, unreadable, err := wal.List(dir)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, s := range all {
+		if s.DatabaseID == databaseID || known[s.ID] {
+			names = append(names, s.ID)
+		}
+	}
+	for _, u := range unreadable {
+		if u.DatabaseID == databaseID || known[u.ID] {
+			names = append(names, u.ID)
+		}
+	}
+	return wal.Remove(dir, names...)
 }
 
 // close ends the log and wipes its key.
@@ -306,39 +344,6 @@ func (s *session) positions(databaseID string) map[string]uint64 {
 		}
 	}
 	return out
-}
-
-// openJournals reads the logs that earlier sessions left and removes those of
-// dropped databases.
-func (s *session) openJournals(ctx context.Context) error {
-	all, err := wal.Segments(filepath.Join(s.dir, "wal"), "")
-	if err != nil {
-		return err
-	}
-	var orphans []string
-	for _, seg := range all {
-		if _, ok := s.dbs[seg.DatabaseID]; !ok {
-			orphans = append(orphans, seg.ID)
-		}
-	}
-	if len(orphans) > 0 {
-		s.log.Info("removing the log of a dropped database", "segments", len(orphans))
-		if err := wal.Remove(filepath.Join(s.dir, "wal"), orphans...); err != nil {
-			return err
-		}
-	}
-	for _, db := range s.dbs {
-		if db.lease.closed() != nil {
-			continue
-		}
-		if err := db.journal.scan(ctx); err != nil {
-			return fmt.Errorf("database %s: %w", db.id, err)
-		}
-		if err := db.journal.tryPrune(); err != nil {
-			return fmt.Errorf("database %s: %w", db.id, err)
-		}
-	}
-	return nil
 }
 
 // holdsRows reports whether the log may hold a row that is in no extent. The

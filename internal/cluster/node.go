@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -304,6 +305,24 @@ func (r *Runtime) State(ctx context.Context, id string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	s, session := n.state(wrapped)
+	if session == nil {
+		return s, nil
+	}
+	reasons := []string{}
+	if s.Reason != "" {
+		reasons = append(reasons, s.Reason)
+	}
+	_, damages := session.damages()
+	for _, d := range damages {
+		reasons = append(reasons, d.Summary())
+	}
+	s.Reason = strings.Join(reasons, "; ")
+	return s, nil
+}
+
+// state is State but for what concerns single databases, and the session.
+func (n *node) state(wrapped envelope.Wrapped) (State, *session) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := State{Phase: n.phase, Since: n.since, KEK: wrapped.KEK, KeyVersion: wrapped.KeyVersion, Key: n.key}
@@ -323,7 +342,7 @@ func (r *Runtime) State(ctx context.Context, id string) (State, error) {
 		s.Confinement = n.current.confinement()
 		s.Hot = n.current.hot.report()
 	}
-	return s, nil
+	return s, n.current
 }
 
 // ChangeKEK puts the cluster key under another KEK.
@@ -346,12 +365,16 @@ func (r *Runtime) ChangeKEK(ctx context.Context, id string, kek envelope.KEK) er
 	return nil
 }
 
-// ProbeNow probes the key, or tries to resume, without waiting for the interval.
+// ProbeNow probes the key, or tries to resume, without waiting for the interval;
+// logs that are damaged are read again.
 func (r *Runtime) ProbeNow(id string) {
 	if n, err := r.node(r.ctx, id); err == nil {
 		n.wake()
 		for _, k := range n.databaseKeys() {
 			k.wake()
+		}
+		if s, err := n.running(); err == nil {
+			s.mendNow()
 		}
 	}
 }

@@ -174,6 +174,9 @@ func (r *Runtime) StartReencryption(ctx context.Context, tx store.Tx, id string,
 		}
 		if req.Database != "" {
 			job.Database = db.Name
+			if damaged := s.damage(db.ID); damaged != nil {
+				return Reencryption{}, fmt.Errorf("%w: %s", ErrReencryptionState, damaged.Summary())
+			}
 			if err := s.databaseClosed(db.ID); err != nil {
 				return Reencryption{}, err
 			}

@@ -69,7 +69,7 @@ func (s *session) rewriteExtents(ctx context.Context, job *reencryption, db *dat
 		}
 	}
 	for _, err := range damaged {
-		return &damageError{len(damaged), err}
+		return &damageError{extents: len(damaged), first: err}
 	}
 	return nil
 }

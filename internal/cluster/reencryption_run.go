@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kustos-io/kustos/internal/audit"
@@ -20,14 +21,25 @@ const firstAttempt, lastAttempt = time.Second, 30 * time.Second
 // errInterrupted says that the re-encryption was paused or canceled.
 var errInterrupted = errors.New("the re-encryption was interrupted")
 
-// damageError says that extents stay as they are because they cannot be read.
+// damageError says that extents stay as they are because they cannot be read,
+// and databases because their log cannot.
 type damageError struct {
 	extents int
 	first   error
+	logs    []*LogError
 }
 
+func (e *damageError) any() bool { return e.extents > 0 || len(e.logs) > 0 }
+
 func (e *damageError) Error() string {
-	return fmt.Sprintf("%d extents cannot be read and keep the older key version; the first: %v", e.extents, e.first)
+	var parts []string
+	if e.extents > 0 {
+		parts = append(parts, fmt.Sprintf("%d extents cannot be read and keep the older key version; the first: %v", e.extents, e.first))
+	}
+	for _, log := range e.logs {
+		parts = append(parts, log.Summary()+", and keeps its older key version")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // reencrypt does what is to be re-encrypted, until the session ends. What it
@@ -90,12 +102,15 @@ func (s *session) reencryptOnce(ctx context.Context) (again, moved bool) {
 		}
 		var suspended *SuspendedError
 		var damaged *damageError
+		var log *LogError
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, errInterrupted):
 			return false, true
 		case errors.As(err, &suspended):
 			trouble, waits = suspended, true
+		case errors.As(err, &log):
+			damage.logs = append(damage.logs, log)
 		case errors.As(err, &damaged):
 			damage.extents += damaged.extents
 			damage.first = errors.Join(damage.first, damaged.first)
@@ -128,7 +143,7 @@ func (s *session) concludeReencryption(ctx context.Context, job *reencryption, d
 	end := ReencryptionEvent{What: "done", By: audit.Actor{FirstParty: "cluster " + s.cluster}, ID: job.ID}
 	err := s.advance(ctx, job, func(_ store.Tx, now *reencryption) error {
 		now.State, now.Ended = ReencryptionDone, s.cfg.Now().UTC()
-		if damage.extents > 0 {
+		if damage.any() {
 			now.State, now.Why = ReencryptionFailed, damage.Error()
 			end.What = "failed"
 		}
@@ -139,8 +154,11 @@ func (s *session) concludeReencryption(ctx context.Context, job *reencryption, d
 	}
 	t := job.Totals()
 	end.Detail = fmt.Sprintf("%s: %d extents, %d bytes", job.scope(), t.ExtentsDone, t.BytesDone)
-	if job.Why != "" {
+	if damage.extents > 0 {
 		end.Detail = fmt.Sprintf("%s, %d damaged", end.Detail, damage.extents)
+	}
+	if len(damage.logs) > 0 {
+		end.Detail = fmt.Sprintf("%s, %d databases not done", end.Detail, len(damage.logs))
 	}
 	s.cfg.tell(s.spec, end)
 	return nil
@@ -254,7 +272,7 @@ const logRounds = 8
 func (s *session) retireLog(ctx context.Context, db *database, version int) error {
 	db.journal.settle()
 	for range logRounds {
-		segments, err := wal.Segments(db.journal.dir(), db.id)
+		segments, err := db.journal.own(nil)
 		if err != nil {
 			return err
 		}

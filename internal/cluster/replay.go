@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kustos-io/kustos/internal/engine"
@@ -17,7 +18,11 @@ func (s *session) replay(ctx context.Context, child engine.Child) error {
 		t.forgetBuffers()
 	}
 	for _, db := range s.dbs {
-		if err := s.replayDatabase(ctx, child, db); err != nil {
+		err := s.replayDatabase(ctx, child, db)
+		var damaged *LogError
+		if errors.As(err, &damaged) {
+			s.shutDamaged(db, damaged) // and nothing else
+		} else if err != nil {
 			return fmt.Errorf("database %s: %w", db.id, err)
 		}
 	}
@@ -95,7 +100,7 @@ func (l *loader) add(ctx context.Context, e entry) error {
 	}
 	n, err := engine.CountRows(e.payload)
 	if err != nil {
-		return fmt.Errorf("rows %d of table %s: %w", e.seq, e.tableID, err)
+		return fmt.Errorf("rows %d of table %s: %w: %w", e.seq, e.tableID, errRecord, err)
 	}
 	l.pending = append(l.pending, e.payload...)
 	l.rows += n

@@ -45,7 +45,7 @@ type Lifecycle interface {
 	// the platform's, the cluster's again. On any error the old one stays in force.
 	// The cluster must run when the first comes or the last goes.
 	ChangeDatabaseKEK(ctx context.Context, id, database string, kek envelope.KEK) error
-	// DatabaseState says how it stands with a database's own key; works at any time.
+	// DatabaseState says how it stands with a database's own key and its log; works at any time.
 	DatabaseState(ctx context.Context, id, database string) (DatabaseState, error)
 	// ProbeNow probes the key, or tries to resume, without waiting for the interval.
 	ProbeNow(id string)

@@ -41,8 +41,12 @@ type session struct {
 	names sync.RWMutex
 	dbs   map[string]*database // by id
 	byID  map[string]*table    // tables of all open databases
-	// closedTables are those of databases whose own key is away.
+	// closedTables are those of databases whose own key is away, or whose log
+	// is damaged.
 	closedTables map[string]*database
+	// strays are log segments, by id, that name no database of the cluster and
+	// may belong to one. It does not change once the logs were opened.
+	strays map[string]bool
 	// opensAndShuts: one suspension or restoration of a database at a time.
 	// Taken before ddl.
 	opensAndShuts sync.Mutex
@@ -53,7 +57,8 @@ type session struct {
 
 	maintaining sync.Mutex // one round of maintenance at a time
 	job         *jobControl
-	busy        atomic.Int64 // requests that are inside, or whose rows are on their way
+	mending     chan struct{} // look at damaged logs now
+	busy        atomic.Int64  // requests that are inside, or whose rows are on their way
 	engine      *supervisor
 	cache       *cache
 	hot         *hotTier // nil when there is none
@@ -70,7 +75,7 @@ type database struct {
 }
 
 func newDatabase(s *session, id, name string) *database {
-	return &database{id: id, name: name, journal: newJournal(s, id), tables: make(map[string]*table), lease: newLease()}
+	return &database{id: id, name: name, journal: newJournal(s, id, name), tables: make(map[string]*table), lease: newLease()}
 }
 
 // newSession brings a cluster up whose keyring is unlocked: reads the
@@ -80,7 +85,7 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 	s = &session{
 		cluster: n.spec.ID, spec: n.spec, job: n.job, dir: n.r.dir(n.spec.ID), cfg: n.r.cfg, store: n.r.cfg.Store, ring: n.ring, cat: n.cat,
 		log: n.r.cfg.Log.With("cluster", n.spec.ID), dbs: make(map[string]*database), byID: make(map[string]*table),
-		closedTables: make(map[string]*database),
+		closedTables: make(map[string]*database), strays: make(map[string]bool), mending: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.cache = newCache(s, n.r.cfg.CacheBytes)
@@ -112,6 +117,7 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 	s.inside.Go(s.sealByAge)
 	s.inside.Go(s.maintain)
 	s.inside.Go(s.reencrypt)
+	s.inside.Go(s.mend)
 	if s.hot != nil {
 		s.inside.Go(s.hot.run)
 	}

@@ -145,7 +145,7 @@ func (v *supervisor) live(ctx context.Context) (engine.Child, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-v.s.ctx.Done():
 			return nil, context.Cause(v.s.ctx)
 		case <-timer.C:

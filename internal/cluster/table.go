@@ -127,6 +127,9 @@ type view struct {
 func (t *table) snapshot() (view, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if why := t.db.lease.closed(); why != nil {
+		return view{}, why // its buffers may be gone already
+	}
 	if t.dropped {
 		return view{}, fmt.Errorf("table %s: %w", t.meta.Name, catalog.ErrNotFound)
 	}

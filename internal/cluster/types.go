@@ -38,7 +38,8 @@ const (
 type State struct {
 	Phase Phase
 	// Reason is a sentence that says why a cluster does not run that should,
-	// or why its key gives cause for worry; "" when all is well.
+	// why its key gives cause for worry, or which of its databases are closed
+	// because their log is damaged; "" when all is well.
 	Reason   string
 	Code     string // of the refusal that suspended it, "" otherwise
 	VaultURI string // of the refusal that suspended it, "" otherwise
@@ -56,8 +57,12 @@ type State struct {
 	Hot HotState
 }
 
-// DatabaseState says how it stands with the key of one database.
+// DatabaseState says how it stands with one database: with its key, and with
+// its log while the cluster runs.
 type DatabaseState struct {
+	// Damage says that the database does not answer because its log is damaged,
+	// nil otherwise. While its own key is away nobody knows.
+	Damage *LogError
 	// Own is false when the database follows the cluster's key; the rest but Key is zero then.
 	Own        bool
 	KEK        envelope.KEK
@@ -135,6 +140,33 @@ func (e *ExtentError) Error() string { return fmt.Sprintf("extent %s: %v", e.ID,
 
 // Unwrap is Cause.
 func (e *ExtentError) Unwrap() error { return e.Cause }
+
+// LogError says that a database is closed because its log is damaged: a segment
+// is missing or cannot be read. Other databases are not concerned.
+type LogError struct {
+	Database string    // name
+	Since    time.Time // when it was noticed
+	// Segment is the id of the first segment that cannot be read.
+	Segment string
+	// Offset is where in its file the damaged frame begins; 0, where the header
+	// is, when the damage is not that of one frame.
+	Offset int64
+	Cause  error
+}
+
+func (e *LogError) Error() string { return e.Summary() + ": " + e.Cause.Error() }
+
+// Unwrap is Cause.
+func (e *LogError) Unwrap() error { return e.Cause }
+
+// Summary is a sentence without the cause, which may name files.
+func (e *LogError) Summary() string {
+	text := fmt.Sprintf("database %s is closed because its log is damaged: segment %s cannot be read", e.Database, e.Segment)
+	if e.Offset > 0 {
+		text += fmt.Sprintf(" at offset %d", e.Offset)
+	}
+	return text
+}
 
 // Query is one statement for the engine.
 type Query struct {

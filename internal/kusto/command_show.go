@@ -178,11 +178,17 @@ func (h *Handler) principalRoles(c *call) tableResult {
 }
 
 // suspension says since when and why a database is suspended because of its
-// own key, with the code of the refusal as the state of a cluster has it; "" when it is not.
+// own key, with the code of the refusal as the state of a cluster has it, or closed
+// because its log is damaged; "" when it is neither.
 func (h *Handler) suspension(ctx context.Context, c *call, database string) (string, error) {
 	st, err := h.runtime.DatabaseState(ctx, c.cluster.ID, database)
-	if err != nil || !st.Suspended {
+	switch {
+	case err != nil:
 		return "", err
+	case st.Damage != nil:
+		return "Closed since " + wire.Time(st.Damage.Since) + ": " + st.Damage.Summary(), nil
+	case !st.Suspended:
+		return "", nil
 	}
 	text := "Suspended since " + wire.Time(st.Since) + ": " + st.Reason
 	if st.Code != "" {
@@ -192,11 +198,11 @@ func (h *Handler) suspension(ctx context.Context, c *call, database string) (str
 }
 
 // tablesToList are the tables of a database for a list of several databases:
-// none of one that is suspended, which must not hide the others.
+// none of one that is closed, which must not hide the others.
 func (h *Handler) tablesToList(ctx context.Context, c *call, database string, several bool) ([]catalog.Table, error) {
 	tables, err := h.runtime.Tables(ctx, c.cluster.ID, database)
 	var suspended *cluster.SuspendedError
-	if several && errors.As(err, &suspended) && suspended.Database != "" {
+	if several && closedAlone(err) && !(errors.As(err, &suspended) && suspended.Database == "") {
 		return nil, nil
 	}
 	return tables, err

@@ -84,6 +84,7 @@ func asError(err error) *Error {
 	var suspended *cluster.SuspendedError
 	var query *cluster.QueryError
 	var extent *cluster.ExtentError
+	var log *cluster.LogError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -120,6 +121,11 @@ func asError(err error) *Error {
 		// Retrying does not mend a file: this error is permanent.
 		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
 			Message: "Extent '" + extent.ID + "' cannot be read: its file is missing, damaged or not under the key it should be. Other extents are not concerned." + damagedAt(extent), Permanent: true, cause: err}
+	case errors.As(err, &log):
+		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
+			Message: "The database '" + log.Database + "' is closed because its write-ahead log is damaged: segment '" + log.Segment + "' cannot be read." + brokenAt(log) +
+				" Other databases are not concerned, and nothing of this one is changed meanwhile. 'kustos fsck' says more. Put the segment, or the folder, back from a backup:" +
+				" the database opens by itself when its log can be read, at the latest when the cluster is started again.", Permanent: true, cause: err}
 	case errors.Is(err, catalog.ErrExists):
 		e := entityExists("Entity", "")
 		e.Message, e.cause = "An entity of that name already exists.", err
@@ -151,6 +157,22 @@ func damagedAt(e *cluster.ExtentError) string {
 		return ""
 	}
 	return fmt.Sprintf(" The damage is in the chunk at offset %d of the file.", e.Offset)
+}
+
+// brokenAt tells where the damage is, when it is that of one frame.
+func brokenAt(e *cluster.LogError) string {
+	if e.Offset == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The damage is in the frame at offset %d of the file.", e.Offset)
+}
+
+// closedAlone reports whether an error says that one database, or the whole
+// cluster, is closed for now, because of a key or of a log.
+func closedAlone(err error) bool {
+	var suspended *cluster.SuspendedError
+	var log *cluster.LogError
+	return errors.As(err, &suspended) || errors.As(err, &log)
 }
 
 func compileError(e *kql.Error) *Error {

@@ -43,6 +43,7 @@ type fakeRuntime struct {
 	suspended *cluster.SuspendedError
 	hot       cluster.HotState
 	closed    *cluster.SuspendedError // one database
+	damaged   *cluster.LogError       // one database
 
 	query  func(ctx context.Context, q cluster.Query) (engine.Rows, error)
 	ingest func(table string, batch arrow.RecordBatch) error
@@ -66,6 +67,9 @@ func (f *fakeRuntime) State(context.Context, string) (cluster.State, error) {
 	return cluster.State{Phase: cluster.Running, Hot: f.hot}, nil
 }
 func (f *fakeRuntime) DatabaseState(_ context.Context, _, name string) (cluster.DatabaseState, error) {
+	if f.damaged != nil && f.damaged.Database == name {
+		return cluster.DatabaseState{Damage: f.damaged}, nil
+	}
 	if f.closed == nil || f.closed.Database != name {
 		return cluster.DatabaseState{}, nil
 	}
@@ -136,6 +140,9 @@ func (f *fakeRuntime) Tables(_ context.Context, _, database string) ([]catalog.T
 	defer f.mu.Unlock()
 	if f.closed != nil && strings.EqualFold(f.closed.Database, database) {
 		return nil, f.closed
+	}
+	if f.damaged != nil && strings.EqualFold(f.damaged.Database, database) {
+		return nil, f.damaged
 	}
 	return slices.Clone(f.tables[database]), f.up()
 }

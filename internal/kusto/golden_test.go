@@ -140,6 +140,7 @@ func TestErrorEnvelopes(t *testing.T) {
 		{"database-suspended", &cluster.SuspendedError{Database: "db", Code: "KeyDisabled", VaultURI: "https://v.vault.azure.net", Reason: "the key is disabled"}},
 		{"stopped", cluster.ErrNotRunning},
 		{"disk-full", fmt.Errorf("commit: %w", syscall.ENOSPC)},
+		{"log", &cluster.LogError{Database: "db", Segment: "6a1c0d6e-0000-4000-8000-000000000888", Offset: 160, Cause: errors.New("/data/x.kwl: the frame does not verify")}},
 		{"extent", &cluster.ExtentError{ID: "6a1c0d6e-0000-4000-8000-000000000777", Cause: errors.New("chunk 3: message authentication failed")}},
 		{"unknown", errors.New("secret detail")},
 	}

@@ -370,3 +370,28 @@ func TestDatabaseSuspended(t *testing.T) {
 	}
 	w.refused(w.command(".show database Other schema"), 412, "PreconditionFailed", "database 'Other' is suspended")
 }
+
+// A database whose log is damaged is refused by its name and that of the
+// segment; the others answer, and it hides none of them from a list.
+func TestDatabaseWithDamagedLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rt.damaged = &cluster.LogError{Database: "Other", Segment: "the-segment", Offset: 160, Since: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Cause: errors.New("/a/path")}
+	w.table(w.command(".show tables"))
+	w.refused(w.post("/v2/rest/query", "database('Other').U", ""), 520, "ServiceError", "'Other' is closed because its write-ahead log is damaged: segment 'the-segment' cannot be read. The damage is in the frame at offset 160")
+	for _, text := range []string{".show databases", ".show databases details", ".show databases entities", ".show schema as json"} {
+		rec := w.command(text)
+		w.table(rec)
+		if text == ".show databases" && !strings.Contains(rec.Body.String(), "Closed since 2026-11-24T09:00:00.0000000Z: database Other is closed because its log is damaged: segment the-segment cannot be read at offset 160") {
+			t.Errorf("%s: %s", text, rec.Body)
+		}
+		if strings.Contains(rec.Body.String(), "/a/path") {
+			t.Errorf("%s tells a path", text)
+		}
+	}
+	rec := w.command(".show database Other schema")
+	w.refused(rec, 520, "ServiceError", "'Other' is closed because")
+	if strings.Contains(rec.Body.String(), "/a/path") {
+		t.Error("the error tells a path")
+	}
+}

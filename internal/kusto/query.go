@@ -36,7 +36,7 @@ type resultTable struct {
 // compile turns the text into plans; names resolve only to what the caller may read.
 // Options that the text sets are added to the request's.
 func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultTable, error) {
-	var closed *cluster.SuspendedError
+	var closed error
 	env, err := h.environment(ctx, c, *req, &closed)
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func (h *Handler) compile(ctx context.Context, c *call, req *request) ([]resultT
 }
 
 // environment is what the compiler may see of the cluster. closed becomes why
-// a database that a query looks into is suspended: names in it do not resolve then.
-func (h *Handler) environment(ctx context.Context, c *call, req request, closed **cluster.SuspendedError) (kql.Env, error) {
+// a database that a query looks into is closed: names in it do not resolve then.
+func (h *Handler) environment(ctx context.Context, c *call, req request, closed *error) (kql.Env, error) {
 	database, err := h.database(ctx, c, req.Database)
 	if err != nil {
 		return kql.Env{}, err
@@ -92,7 +92,8 @@ func (h *Handler) environment(ctx context.Context, c *call, req request, closed 
 			return nil
 		}
 		list, err := h.runtime.Tables(ctx, c.cluster.ID, name)
-		if errors.As(err, closed) {
+		if closedAlone(err) {
+			*closed = err
 			return nil
 		}
 		if err != nil {

@@ -20,7 +20,8 @@ import (
 func TestNothingOfTheUserIsLogged(t *testing.T) {
 	t.Parallel()
 	const mark = "zqx"
-	failures := []error{nil, &cluster.QueryError{Message: "overflow"}, cluster.ErrEngine, context.DeadlineExceeded, errors.New("disk is full"), &cluster.ExtentError{ID: "e", Cause: errors.New("tag")}}
+	failures := []error{nil, &cluster.QueryError{Message: "overflow"}, cluster.ErrEngine, context.DeadlineExceeded, errors.New("disk is full"), &cluster.ExtentError{ID: "e", Cause: errors.New("tag")},
+		&cluster.LogError{Database: "db", Segment: "s", Cause: errors.New("tag")}}
 	texts := []string{
 		"T | where name == 'zqx1'", "T | where name has 'zqx2' or name in ('zqx3', \"zqx4\")", "print 'zqx5', dynamic({\"zqx6\": \"zqx7\"})",
 		"datatable (a:string) ['zqx8']", "T | extend zqx9 = 1", "zqx10 | count", "T | where zqx11 == 1", "T | where ( 'zqx12", "print h'zqx13'",
