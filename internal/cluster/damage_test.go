@@ -77,6 +77,10 @@ func TestDamagedLogClosesItsDatabaseAlone(t *testing.T) {
 			if _, err := w.query("db", meta.ID); !errors.As(err, &damaged) {
 				t.Errorf("query from another database: %v", err)
 			}
+			v, _ := w.verify(1 << 20)
+			if len(v.Damage) != 1 || !strings.Contains(v.Damage[0].Path, segments[0].ID) || v.VerifiedSegments != 1 || v.Segments != 2 {
+				t.Errorf("verified: %+v", v)
+			}
 			w.want("T", "7")
 			for v := range int64(10) {
 				w.must(w.ingest("T", 10+v))

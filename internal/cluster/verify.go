@@ -110,7 +110,8 @@ func (r *Runtime) unverified(ctx context.Context, id string, why error) (v Verif
 	return v, err
 }
 
-// noteClosed counts what databases have whose key is away.
+// noteClosed counts what databases have whose key is away, or whose log is
+// damaged, which it tells.
 func (s *session) noteClosed(ctx context.Context, v *Verification) error {
 	for _, db := range s.databases() {
 		why := db.lease.closed()
@@ -124,6 +125,12 @@ func (s *session) noteClosed(ctx context.Context, v *Verification) error {
 		})
 		if err != nil {
 			return fmt.Errorf("verify database %s: %w", db.id, err)
+		}
+		if damaged := (*LogError)(nil); errors.As(why, &damaged) {
+			v.Segments += len(db.journal.everything())
+			v.Damage = append(v.Damage, Damage{s.relative("wal", damaged.Segment+wal.Suffix), damaged.Cause.Error()})
+			v.note("database %s of cluster %s is closed because its log is damaged; its rows and the rest of its log were not verified", db.id, s.cluster)
+			continue
 		}
 		segments, err := wal.Segments(db.journal.dir(), db.id)
 		if err != nil {
