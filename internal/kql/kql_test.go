@@ -2,6 +2,7 @@ package kql_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,6 +38,9 @@ var queries = map[string]string{
 	"expand":    `T | mv-expand p = Props.list to typeof(string) | summarize make_set(p) by State`,
 	"window":    `T | sort by Time asc | extend d = Time - prev(Time), n = row_number()`,
 	"values":    `datatable(a:long, s:string)[1, "x", 2, "it's"] | where s in~ ("X", "y")`,
+	"places":    `T | where State has "north" | extend K = strcat(State, "-", "north"), D = Damage * 2, Unused = strcat("u", state) | top 5 by K desc, D asc | project K, Time, Props, state, Lat`,
+	"bounds":    `T | where Time > datetime(2024-01-01) and datetime(2024-01-03) >= Time and (Time != now() or Damage < 4) and Lat > 1 | project Time, K = Damage, State, state, Props, Lat | where Time between (datetime(2024-01-01) .. 1d) | top 3 by K`,
+	"noplaces":  `let a = T | top 51 by Damage; let b = T | top 0 by Damage; let c = T | extend r = rand() | top 5 by Damage; let d = T | top 5 by Damage | project Damage, Time, State; let e = T | where State in (U | project state) | top 5 by Damage; let f = T | where Damage > toscalar(U | summarize max(Damage)) | top 5 by Damage; union a, b, c, d, e, f`,
 	"params":    `declare query_parameters(limit:long, name:string, from:datetime = datetime(null)); T | where State == name and Time >= from | take limit`,
 }
 
@@ -60,6 +64,11 @@ func TestGoldenSQL(t *testing.T) {
 			}
 			for _, u := range r.Tables {
 				b.WriteString("table " + u.Placeholder + " " + u.Ref + "\n")
+				for _, r := range u.Branches {
+					if f := r.First; f != nil {
+						fmt.Fprintf(&b, "places %s\nof %d rows, by %q, descending %v, wanted %v, params %q\n", f.SQL, f.Rows, f.Key, f.Desc, f.Wanted, f.Params)
+					}
+				}
 			}
 		}
 		golden.Compare(t, name+".golden", b.String())

@@ -19,6 +19,9 @@ type Branch struct {
 	ID int
 	// Merge is what makes the rows of one part out of those of all: " ORDER BY … LIMIT …".
 	Merge string
+	// First tells which rows of a part come; nil when that cannot be told beforehand,
+	// or is not worth a statement.
+	First *First
 }
 
 func (b Branch) begin() string { return "{{each:" + strconv.Itoa(b.ID) + "}}" }

@@ -34,3 +34,37 @@ func TestExpand(t *testing.T) {
 		}
 	}
 }
+
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	b := branch.Branch{ID: 3}
+	b.First = &branch.First{SQL: "SELECT f, r FROM " + b.Part() + " AS t"}
+	want := "SELECT f, r FROM (SELECT c1,c2, file_index, file_row_number FROM read_parquet(['a','b'])) AS t"
+	if diff := cmp.Diff(want, b.Places("c1,c2", []string{"'a'", "'b'"})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	files := []string{"'a'", "'b'", "'c'"}
+	for name, c := range map[string]struct {
+		places []branch.Place
+		want   string
+	}{
+		"none": {nil, "SELECT c1 FROM read_parquet(['a']) WHERE false"},
+		"one":  {[]branch.Place{{File: 1, Row: 7}}, "SELECT c1 FROM read_parquet(['b']) WHERE file_row_number IN (7)"},
+		"some": {[]branch.Place{{File: 2, Row: 9}, {File: 0, Row: 0}, {File: 2, Row: 3}},
+			"SELECT c1 FROM read_parquet(['a']) WHERE file_row_number IN (0) UNION ALL SELECT c1 FROM read_parquet(['c']) WHERE file_row_number IN (9,3)"},
+	} {
+		got, err := branch.Only("c1", files, c.places)
+		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	for _, file := range []int64{-1, 3} {
+		if got, err := branch.Only("c1", files, []branch.Place{{File: file}}); err == nil {
+			t.Errorf("file %d: %s", file, got)
+		}
+	}
+}

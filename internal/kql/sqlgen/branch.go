@@ -1,6 +1,8 @@
 package sqlgen
 
 import (
+	"slices"
+
 	"github.com/kustos-io/kustos/internal/kql/branch"
 	"github.com/kustos-io/kustos/internal/kql/plan"
 )
@@ -10,6 +12,8 @@ type part struct {
 	plan.Node // so that it stands where a node does; never used
 	table     *plan.Table
 	place     string
+	// placed says that the rows carry their places: table has fileID and rowID.
+	placed bool
 }
 
 // rowWise is the table behind operations that look at one row at a time, nil when
@@ -38,7 +42,11 @@ func onPart(n plan.Node, p *part) plan.Node {
 	case *plan.Extend:
 		return &plan.Extend{In: onPart(n.In, p), Items: n.Items}
 	case *plan.Project:
-		return &plan.Project{In: onPart(n.In, p), Items: n.Items}
+		items := n.Items
+		if p.placed {
+			items = slices.Concat(items, placeItems())
+		}
+		return &plan.Project{In: onPart(n.In, p), Items: items}
 	}
 	return p
 }
@@ -53,6 +61,9 @@ func (g *Generator) branch(n *plan.Limit, t *plan.Table) (string, error) {
 	}
 	g.branches++
 	b := branch.Branch{ID: g.branches, Merge: merge}
+	if b.First, err = g.places(n, t, b.Part()); err != nil {
+		return "", err
+	}
 	use := g.use(t.Ref)
 	use.Branches = append(use.Branches, b)
 	sql, err := g.limit(n, onPart(n.In, &part{table: t, place: b.Part()}))

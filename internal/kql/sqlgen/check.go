@@ -5,32 +5,37 @@ import (
 )
 
 // check verifies that every expression reads columns its own input has. A function argument that carries a column of
-// another row into a subquery is the one way a query can break this.
-func check(rel *plan.Rel) error {
-	c := checker{memo: map[plan.Node]map[plan.ColumnID]bool{}}
+// another row into a subquery is the one way a query can break this. It returns the columns that are read anywhere.
+func check(rel *plan.Rel) (read ids, err error) {
+	c := checker{memo: map[plan.Node]ids{}, read: ids{}}
 	out, err := c.node(rel.Node)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, col := range rel.Columns {
 		if !out[col.ID] {
-			return errRow
+			return nil, errRow
 		}
+		c.read[col.ID] = true
 	}
-	return c.keys(rel.Order, out)
+	return c.read, c.keys(rel.Order, out)
 }
 
 var errRow = &Error{"a table expression depends on the row around it, which is not supported"}
 
 type ids = map[plan.ColumnID]bool
 
-type checker struct{ memo map[plan.Node]ids }
+type checker struct {
+	memo map[plan.Node]ids
+	read ids
+}
 
 func (c checker) keys(keys []plan.Key, in ids) error {
 	for _, k := range keys {
 		if !in[k.Col] {
 			return errRow
 		}
+		c.read[k.Col] = true
 	}
 	return nil
 }
@@ -42,6 +47,7 @@ func (c checker) exprs(in ids, xs ...plan.Expr) error {
 			if !in[x.ID] {
 				return errRow
 			}
+			c.read[x.ID] = true
 		case *plan.Call:
 			if err := c.exprs(in, x.Args...); err != nil {
 				return err
@@ -54,6 +60,7 @@ func (c checker) exprs(in ids, xs ...plan.Expr) error {
 			if !out[x.Col] {
 				return errRow
 			}
+			c.read[x.Col] = true
 			if err := c.keys(x.Order, out); err != nil {
 				return err
 			}
@@ -65,6 +72,7 @@ func (c checker) exprs(in ids, xs ...plan.Expr) error {
 			if !out[x.Col] {
 				return errRow
 			}
+			c.read[x.Col] = true
 			if err := c.exprs(in, x.X); err != nil {
 				return err
 			}

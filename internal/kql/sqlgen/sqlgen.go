@@ -60,7 +60,8 @@ func errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format
 // Generate writes a table as a statement whose output columns are r0, r1, … in the order of its visible columns.
 func Generate(d Dialect, rel *plan.Rel) (*Statement, error) {
 	g := &Generator{d: d, params: map[string]int{}, shared: map[any]string{}}
-	if err := check(rel); err != nil {
+	var err error
+	if g.read, err = check(rel); err != nil {
 		return nil, err
 	}
 	in, err := g.node(rel.Node)
@@ -131,6 +132,8 @@ type Generator struct {
 	size   int
 	// branches is how many pieces are marked.
 	branches int
+	// read holds the columns that are read anywhere in the plan.
+	read ids
 	// reads collects the subqueries the SELECT being written reads as columns; nil outside a frame.
 	reads *[]string
 }

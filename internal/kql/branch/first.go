@@ -1,0 +1,69 @@
+package branch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// First is a statement of its own that tells which rows of one part are the first
+// of the order, without reading more columns than that takes. A part of which only
+// these rows are read gives the same answer.
+type First struct {
+	// SQL has the branch's Part where a SELECT of the part goes that gives file_index
+	// and file_row_number beside the table's columns. Its rows are these two, BIGINT,
+	// in the order of the branch.
+	SQL    string
+	Params []any // of SQL alone
+	// Rows is how many are wanted; SQL may give more.
+	Rows int
+	// Key is the stored column that is the first key, and Desc says whether large
+	// values come first. Key is "" when the key is computed.
+	Key  string
+	Desc bool
+	// Wanted are ranges in which every row lies that comes. They say where it pays to
+	// ask, and nothing else.
+	Wanted []Range
+}
+
+// Range says that Min <= column <= Max, for a stored column of 64 bits.
+type Range struct {
+	Column   string
+	Min, Max int64
+}
+
+// Place is where a row stands in a part: the number of its file, and its own in
+// that file, both from 0.
+type Place struct{ File, Row int64 }
+
+// Places is the statement that gives the places of a part's first rows. list is the
+// columns of the part, files those that read_parquet is to read.
+func (b Branch) Places(list string, files []string) string {
+	part := "SELECT " + list + ", file_index, file_row_number FROM " + parquet(files...)
+	return strings.ReplaceAll(b.First.SQL, b.Part(), "("+part+")")
+}
+
+// Only is the part of which no other rows are left than those at the places. Each
+// file is read by itself, because the engine tells which pieces of a file hold a
+// row, but for files together only which rows of any.
+func Only(list string, files []string, places []Place) (string, error) {
+	rows := make([][]string, len(files))
+	for _, p := range places {
+		if p.File < 0 || p.File >= int64(len(files)) {
+			return "", fmt.Errorf("BUG: a row of file %d of %d", p.File, len(files))
+		}
+		rows[p.File] = append(rows[p.File], strconv.FormatInt(p.Row, 10))
+	}
+	var selects []string
+	for i, r := range rows {
+		if len(r) > 0 {
+			selects = append(selects, "SELECT "+list+" FROM "+parquet(files[i])+" WHERE file_row_number IN ("+strings.Join(r, ",")+")")
+		}
+	}
+	if len(selects) == 0 {
+		return "SELECT " + list + " FROM " + parquet(files[0]) + " WHERE false", nil
+	}
+	return strings.Join(selects, " UNION ALL "), nil
+}
+
+func parquet(files ...string) string { return "read_parquet([" + strings.Join(files, ",") + "])" }
