@@ -15,7 +15,6 @@ import (
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/engine"
-	"github.com/kustos-io/kustos/internal/kql/branch"
 )
 
 // Query starts a statement and returns its rows as they come.
@@ -41,6 +40,8 @@ func (r *Runtime) Query(ctx context.Context, id string, q Query) (engine.Rows, e
 // bound is a statement with what it holds: pinned extents, used buffers and hot tables.
 type bound struct {
 	s         *session
+	q         Query
+	parts     [][]part // of each table of q
 	statement engine.Statement
 	views     []view
 	slices    []*slice
@@ -64,19 +65,18 @@ func (b *bound) release() {
 // bind replaces the placeholders of a query by what stands behind them in the
 // child: decrypted extents and buffers. The result must be released.
 func (s *session) bind(ctx context.Context, child engine.Child, q Query) (*bound, error) {
-	b := &bound{s: s, statement: engine.Statement{Params: q.Params}}
-	if err := b.fill(ctx, child, q); err != nil {
+	b := &bound{s: s, q: q, statement: engine.Statement{Params: q.Params}}
+	if err := b.fill(ctx, child); err != nil {
 		b.release()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
-	sql, pairs := q.SQL, make([]string, 0, 2*len(q.Tables))
+func (b *bound) fill(ctx context.Context, child engine.Child) error {
 	b.s.opening.RLock()
 	defer b.s.opening.RUnlock()
-	for _, ref := range q.Tables {
+	for _, ref := range b.q.Tables {
 		t, err := b.s.tableByID(ref.TableID)
 		if err != nil {
 			return err
@@ -97,9 +97,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 		if err != nil {
 			return err
 		}
-		parts := source(v, hot, hots)
-		sql = branch.Expand(sql, ref.Branches, parts)
-		pairs = append(pairs, ref.Placeholder, "("+strings.Join(parts, " UNION ALL ")+")")
+		b.parts = append(b.parts, source(v, hot, hots))
 	}
 	named := make(map[string]bool, len(b.pinned))
 	for _, h := range b.pinned {
@@ -108,7 +106,7 @@ func (b *bound) fill(ctx context.Context, child engine.Child, q Query) error {
 			b.statement.Extents = append(b.statement.Extents, h.name)
 		}
 	}
-	b.statement.SQL = strings.NewReplacer(pairs...).Replace(sql)
+	b.write(nil)
 	return nil
 }
 
@@ -187,45 +185,60 @@ func mayHold(e catalog.Extent, r Range) bool {
 	return ok && have.Min <= r.Max && r.Min <= have.Max
 }
 
+// part is a SELECT of some of a table's rows.
+type part struct {
+	sql string
+	// list, files, names and extents are those of a part that is read from Parquet:
+	// its columns, the files as read_parquet takes them, their names in the child,
+	// and what they are of.
+	list         string
+	files, names []string
+	extents      []catalog.Extent
+}
+
 // source is the parts that together yield a table's rows, at least one: hot tables,
 // other extents, grouped by which columns they hold, and buffers.
-func source(v view, tables []*slice, hots []*hot) (parts []string) {
+func source(v view, tables []*slice, hots []*hot) (parts []part) {
 	for _, x := range tables {
-		parts = append(parts, selectFrom(v.columns, x.has, engine.HotTable(x.name)))
+		parts = append(parts, part{sql: selectFrom(v.columns, x.has, engine.HotTable(x.name))})
 	}
-	type group struct {
-		columns []int
-		files   []string
-	}
-	var groups []*group
+	var groups []*part
 	for i, e := range v.extents {
-		at := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.columns, e.Columns) })
+		at := slices.IndexFunc(groups, func(g *part) bool { return slices.Equal(g.extents[0].Columns, e.Columns) })
 		if at < 0 {
 			at = len(groups)
-			groups = append(groups, &group{columns: e.Columns})
+			groups = append(groups, &part{})
 		}
-		groups[at].files = append(groups[at].files, "'{{extent:"+hots[i].name+"}}'")
+		g := groups[at]
+		g.extents = append(g.extents, e)
+		g.names = append(g.names, hots[i].name)
+		g.files = append(g.files, "'{{extent:"+hots[i].name+"}}'")
 	}
 	for _, g := range groups {
-		has := func(c catalog.Column) bool { return slices.Contains(g.columns, c.ID) }
-		parts = append(parts, selectFrom(v.columns, has, "read_parquet(["+strings.Join(g.files, ",")+"])"))
+		g.list = selectList(v.columns, func(c catalog.Column) bool { return slices.Contains(g.extents[0].Columns, c.ID) })
+		g.sql = "SELECT " + g.list + " FROM read_parquet([" + strings.Join(g.files, ",") + "])"
+		parts = append(parts, *g)
 	}
 	for _, b := range v.buffers {
 		has := func(c catalog.Column) bool {
 			return slices.ContainsFunc(b.columns, func(o catalog.Column) bool { return o.ID == c.ID })
 		}
-		parts = append(parts, selectFrom(v.columns, has, b.name))
+		parts = append(parts, part{sql: selectFrom(v.columns, has, b.name)})
 	}
 	if len(parts) == 0 {
 		none := func(catalog.Column) bool { return false }
-		parts = append(parts, selectFrom(v.columns, none, "(SELECT 1) WHERE false"))
+		parts = append(parts, part{sql: selectFrom(v.columns, none, "(SELECT 1) WHERE false")})
 	}
 	return parts
 }
 
 func selectFrom(columns []catalog.Column, has func(catalog.Column) bool, from string) string {
+	return "SELECT " + selectList(columns, has) + " FROM " + from
+}
+
+func selectList(columns []catalog.Column, has func(catalog.Column) bool) string {
 	if len(columns) == 0 {
-		return "SELECT NULL AS none FROM " + from
+		return "NULL AS none"
 	}
 	list := make([]string, len(columns))
 	for i, c := range columns {
@@ -234,7 +247,7 @@ func selectFrom(columns []catalog.Column, has func(catalog.Column) bool, from st
 			list[i] = missingValue(c) + " AS " + c.Physical()
 		}
 	}
-	return "SELECT " + strings.Join(list, ",") + " FROM " + from
+	return strings.Join(list, ",")
 }
 
 func missingValue(c catalog.Column) string {
@@ -269,7 +282,10 @@ func (s *session) query(ctx context.Context, q Query) (engine.Rows, error) {
 		end()
 		return nil, err
 	}
-	inner, err := child.Query(ctx, b.statement)
+	var inner engine.Rows
+	if err = b.narrow(ctx, child); err == nil {
+		inner, err = child.Query(ctx, b.statement)
+	}
 	if err != nil {
 		err = b.explain(ctx, err)
 		b.release()
