@@ -220,6 +220,7 @@ func TestDatabaseKeyChanges(t *testing.T) {
 	w.must(w.r.ChangeDatabaseKEK(ctx, testCluster, "own", envelope.KEK{Kind: envelope.KindCustomer, VaultURI: "https://v.vault.azure.net", KeyName: "k"}))
 	vault.set(errRevoked)
 	w.r.ProbeNow(testCluster)
+	w.awaitOwn(false) // a probe may have been refused while the key was lost
 	w.wantOwn("1", "2")
 	w.must(w.r.ChangeDatabaseKEK(ctx, testCluster, "own", envelope.PlatformKEK()))
 	w.vault.set(errRevoked)

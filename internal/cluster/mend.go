@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/envelope"
@@ -100,23 +99,12 @@ func (s *session) damages() (dbs []*database, why []*LogError) {
 // mend opens databases again whose log can be read again. It looks as often as
 // keys are probed.
 func (s *session) mend() {
-	tick := time.NewTicker(s.cfg.ProbeInterval)
-	defer tick.Stop()
-	advanced := s.cfg.Advanced()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-advanced:
-		case <-s.mending:
-		case <-tick.C:
-		}
-		advanced = s.cfg.Advanced()
+	s.regularly(s.cfg.ProbeInterval, s.mending, func() {
 		dbs, _ := s.damages()
 		for _, db := range dbs {
 			s.tryMend(db)
 		}
-	}
+	})
 }
 
 func (s *session) mendNow() {

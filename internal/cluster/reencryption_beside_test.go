@@ -91,50 +91,55 @@ func TestReencryptionTriesAgain(t *testing.T) {
 	}))
 }
 
+// beside does things over and over, one beside the other, until the function that is
+// returned is called, which waits for them.
+func beside(things ...func()) (end func()) {
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	for _, do := range things {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					do()
+				}
+			}
+		})
+	}
+	return func() {
+		close(stop)
+		work.Wait()
+	}
+}
+
 // Ingestion, queries and merges go on meanwhile.
 func TestReencryptionUnderLoad(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	w := newWorld(t)
 	w.extents(0, 10)
-	stop := make(chan struct{})
-	var work sync.WaitGroup
 	next := 10
-	work.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := w.ingest("T", int64(next)); err != nil {
-				t.Error(err)
-			}
-			next++
-			w.seal("T")
-			if got, err := w.rows("T"); err != nil || len(got) != next {
-				t.Errorf("%d rows of %d, %v", len(got), next, err)
-			}
+	end := beside(func() {
+		if err := w.ingest("T", int64(next)); err != nil {
+			t.Error(err)
 		}
-	})
-	work.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := w.r.Maintain(ctx, testCluster); err != nil {
-				t.Error(err)
-			}
+		next++
+		w.seal("T")
+		if got, err := w.rows("T"); err != nil || len(got) != next {
+			t.Errorf("%d rows of %d, %v", len(got), next, err)
+		}
+	}, func() {
+		if err := w.r.Maintain(ctx, testCluster); err != nil {
+			t.Error(err)
 		}
 	})
 	for range 5 {
 		w.reencrypt("")
 		w.awaitJob(ReencryptionDone)
 	}
-	close(stop)
-	work.Wait()
+	end()
 	w.wantVersions("db", 6)
 	w.r.crash()
 	w.reopen()
@@ -204,28 +209,13 @@ func TestReencryptionBesideChangesAndDeaths(t *testing.T) {
 	w := hotWorld(t, HotPolicy{Bytes: 1 << 20, Touches: 1})
 	w.must(w.ingest("T", 0))
 	w.seal("T")
-	stop := make(chan struct{})
-	var work sync.WaitGroup
-	again := func(do func()) {
-		work.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					do()
-				}
-			}
-		})
-	}
-	again(func() {
+	end := beside(func() {
 		meta := w.table("T")
 		meta.Folder += "x"
 		if _, err := w.r.AlterTable(ctx, testCluster, "db", meta); err != nil {
 			t.Error(err)
 		}
-	})
-	again(func() {
+	}, func() {
 		if got, err := w.rows("T"); err == nil && !slices.Contains(got, "0") || err != nil && !errors.Is(err, ErrEngine) {
 			t.Errorf("rows %v, %v", got, err)
 		}
@@ -248,8 +238,7 @@ func TestReencryptionBesideChangesAndDeaths(t *testing.T) {
 		}
 		w.awaitJob(ReencryptionDone)
 	}
-	close(stop)
-	work.Wait()
+	end()
 	w.wantVersions("db", 9)
 	w.want("T", want...)
 }

@@ -18,19 +18,7 @@ import (
 // maintain merges small extents and drops those beyond their retention, from
 // time to time until the session ends.
 func (s *session) maintain() {
-	tick := time.NewTicker(s.cfg.MaintainInterval)
-	defer tick.Stop()
-	advanced := s.cfg.Advanced()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-advanced:
-		case <-tick.C:
-		}
-		advanced = s.cfg.Advanced() // before retention is looked at
-		s.reportMaintenance(s.maintainOnce(s.ctx))
-	}
+	s.regularly(s.cfg.MaintainInterval, nil, func() { s.reportMaintenance(s.maintainOnce(s.ctx)) })
 }
 
 // maintain does what is due of one table, nothing while its database is closed.

@@ -203,23 +203,13 @@ func (s *session) sealAll(ctx context.Context) {
 
 // sealByAge seals buffers whose oldest row is older than the policy allows.
 func (s *session) sealByAge() {
-	tick := time.NewTicker(max(s.cfg.Seal.Age/10, time.Second))
-	defer tick.Stop()
-	advanced := s.cfg.Advanced()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-advanced:
-		case <-tick.C:
-		}
-		advanced = s.cfg.Advanced() // before ages are looked at
+	s.regularly(max(s.cfg.Seal.Age/10, time.Second), nil, func() {
 		for _, t := range s.allTables() {
 			if t.aged() {
 				s.report(t.seal(s.ctx))
 			}
 		}
-	}
+	})
 }
 
 func (t *table) aged() bool {

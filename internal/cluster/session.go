@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kustos-io/kustos/internal/catalog"
 	"github.com/kustos-io/kustos/internal/durable"
@@ -122,6 +123,25 @@ func newSession(ctx context.Context, n *node, closed map[string]error) (s *sessi
 		s.inside.Go(s.hot.run)
 	}
 	return s, nil
+}
+
+// regularly does something at every tick, when it is kicked and when the clock was
+// advanced, until the session ends. kick may be nil.
+func (s *session) regularly(every time.Duration, kick <-chan struct{}, do func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	advanced := s.cfg.Advanced()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-advanced:
+		case <-kick:
+		case <-tick.C:
+		}
+		advanced = s.cfg.Advanced() // before the time is looked at
+		do()
+	}
 }
 
 // load reads the catalogue.

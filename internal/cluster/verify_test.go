@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -128,18 +127,9 @@ func TestVerifyUnderLoad(t *testing.T) {
 	w := newWorldWith(t, func(c *Config) { c.Merge = MergePolicy{Extents: 3, Rows: 400} })
 	_, err := w.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: "U", Columns: []catalog.Column{{Name: "n", Type: catalog.Long}}})
 	w.must(err)
-	stop := make(chan struct{})
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if got, _ := w.verify(1); len(got.Damage)+len(got.Notes) != 0 || got.VerifiedExtents != got.Extents || got.VerifiedSegments != got.Segments {
-				t.Errorf("%+v", got)
-			}
+	end := beside(func() {
+		if got, _ := w.verify(1); len(got.Damage)+len(got.Notes) != 0 || got.VerifiedExtents != got.Extents || got.VerifiedSegments != got.Segments {
+			t.Errorf("%+v", got)
 		}
 	})
 	for i := range 40 {
@@ -155,6 +145,5 @@ func TestVerifyUnderLoad(t *testing.T) {
 			w.awaitJob(ReencryptionDone)
 		}
 	}
-	close(stop)
-	work.Wait()
+	end()
 }
