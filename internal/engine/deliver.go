@@ -65,8 +65,6 @@ type gifts struct {
 	into       []byte
 	given      uint64
 	ahead      bool // only what was never asked for, and nothing else
-	// kept hears what goes into the memfd instead; nil: nobody wants to.
-	kept func(payload []byte)
 }
 
 // meet is Deliver for chunks that share a lock.
@@ -100,12 +98,7 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		for end < to && wants(end+1) == what {
 			end++
 		}
-		use := func(index int64, payload []byte) error {
-			if g.kept != nil {
-				g.kept(payload)
-			}
-			return s.keep(index, payload)
-		}
+		use := s.keep
 		switch what {
 		case nothing:
 			at = end + 1
@@ -128,9 +121,13 @@ func (s *Sparse) pieceEnd(at int64) int64 {
 	return (s.pieces.end(at) - 1) >> s.shift
 }
 
-// readLayout reads the footer anew, where it was not learned when the tail was filled.
+// readLayout reads the footer: not before somebody reads a column, since many
+// extents are opened and found to hold nothing that is wanted.
 func (s *Sparse) readLayout() layout {
-	tail, ok := s.tail(max(0, s.size-tailBytes))
+	tail, ok := s.keptTail()
+	if !ok {
+		tail, ok = s.tail(s.tailChunk())
+	}
 	defer clear(tail)
 	if !ok {
 		return nil
@@ -142,7 +139,7 @@ func (s *Sparse) readLayout() layout {
 	if !ok {
 		return nil
 	}
-	all, ok := s.tail(begin)
+	all, ok := s.tail(begin >> s.shift)
 	defer clear(all)
 	if !ok {
 		return nil
@@ -151,9 +148,24 @@ func (s *Sparse) readLayout() layout {
 	return l
 }
 
-// tail is the plaintext from the chunk of a byte on.
-func (s *Sparse) tail(from int64) (plain []byte, ok bool) {
-	first := from >> s.shift
+// keptTail is the tail as far as it is in the memfd still; not ok when some is not.
+func (s *Sparse) keptTail() (plain []byte, ok bool) {
+	first := s.tailChunk()
+	lock := &s.locks[first/lockedChunks]
+	lock.Lock()
+	defer lock.Unlock()
+	for i := first; i < s.chunks; i++ {
+		if s.words[i].Load()&1 == 0 {
+			return nil, false
+		}
+	}
+	plain = make([]byte, s.size-first<<s.shift)
+	_, err := s.data.ReadAt(plain, first<<s.shift)
+	return plain, err == nil
+}
+
+// tail is the plaintext from a chunk on, decrypted anew.
+func (s *Sparse) tail(first int64) (plain []byte, ok bool) {
 	plain = make([]byte, 0, s.size-first<<s.shift)
 	err := s.source.Chunks(first, s.chunks-1, func(_ int64, payload []byte) error {
 		plain = append(plain, payload...)

@@ -168,26 +168,20 @@ func (s *Sparse) Failure() (uint64, error) {
 	return n, nil
 }
 
-// FillTail makes the end of the extent ready, where a reader of Parquet begins, and
-// learns from it where the pieces are. What cannot be had is left to the read that
-// asks for it, which says so.
+// FillTail makes the end of the extent ready, where a reader of Parquet begins. What
+// cannot be had is left to the read that asks for it, which says so.
 func (s *Sparse) FillTail() {
 	s.guard.RLock()
 	defer s.guard.RUnlock()
 	if s.closed {
 		return
 	}
-	from := max(0, s.size-tailBytes) >> s.shift
-	from = max(from, (s.chunks-1)&^(lockedChunks-1)) // those that share the last lock
-	tail := make([]byte, 0, s.size-from<<s.shift)
-	defer func() { clear(tail) }()
-	err := s.meet(from, s.chunks-1, &gifts{kept: func(payload []byte) { tail = append(tail, payload...) }})
-	if err != nil {
-		return // it comes again, and is noted, when the chunk is read
-	}
-	if l, ok := layoutIn(tail, s.size); ok {
-		s.learn.Do(func() { s.pieces = l })
-	}
+	_ = s.meet(s.tailChunk(), s.chunks-1, &gifts{})
+}
+
+// tailChunk is where the tail begins; all its chunks share the last lock.
+func (s *Sparse) tailChunk() int64 {
+	return max(max(0, s.size-tailBytes)>>s.shift, (s.chunks-1)&^(lockedChunks-1))
 }
 
 // Evict takes the plaintext of all chunks out of memory, but for those from
