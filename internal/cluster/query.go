@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -143,12 +142,16 @@ func (b *bound) explain(ctx context.Context, err error) error {
 	return b.s.refusal(ctx, err)
 }
 
-// pinAll pins extents, decrypting several at a time. What it returns is
-// pinned, also beside an error.
+// pinsAtOnce is how many extents are opened at a time: mostly that is waiting for
+// the child's answer, so more than there are processors.
+const pinsAtOnce = 8
+
+// pinAll pins extents, several at a time. What it returns is pinned, also beside
+// an error.
 func (s *session) pinAll(ctx context.Context, child engine.Child, extents []catalog.Extent) ([]*hot, error) {
 	hots := make([]*hot, len(extents))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(pinsAtOnce)
 	for i, e := range extents {
 		g.Go(func() (err error) {
 			hots[i], err = s.cache.pin(ctx, child, e)

@@ -91,7 +91,7 @@ type taxExtent struct {
 // order as a cluster runs them over many row groups, over the same Parquet in
 // the same child, interleaved, over memfds that hold it in clear and decrypted on
 // read from files of one layer and of two. First touch counts the opening of the
-// extents too, two at a time as the cluster does.
+// extents too, eight at a time as the cluster does.
 //
 // At 10 million rows this takes two minutes and 4 GB; by default it only checks
 // that all give the same rows.
@@ -230,7 +230,7 @@ func openTax(t *testing.T, child engine.Child, all []taxExtent, prefix string, f
 		o.sparse = make([]*engine.Sparse, len(all))
 	}
 	var group errgroup.Group
-	group.SetLimit(2)
+	group.SetLimit(8)
 	for i, e := range all {
 		o.names[i] = fmt.Sprintf("%s.%d", prefix, i)
 		group.Go(func() (err error) {
