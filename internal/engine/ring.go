@@ -99,6 +99,11 @@ func NewRing(servers int) (*Ring, error) {
 	return r, nil
 }
 
+// RingServers is how many threads serve the ring of one child. Each keeps one of Go's
+// processors (GOMAXPROCS) for some milliseconds while it waits for a query's next
+// request, so a parent should have that many more than it would have.
+func RingServers() int { return len(spread(make([]byte, processors), ringServers)) }
+
 // spread gives the processors we may use to at most n servers, in turn, and
 // notes in table which server each has.
 func spread(table []byte, n int) (sets []unix.CPUSet) {
@@ -167,12 +172,18 @@ func (r *Ring) serve(me uint32, set unix.CPUSet) {
 		_ = unix.SchedSetaffinity(0, &set)
 	}
 	bell := r.bell[me]
-	for !r.closing.Load() {
+	for quiet := 0; !r.closing.Load(); {
 		heard := bell.Load()
-		if r.sweep(me) {
-			continue
+		switch {
+		case r.sweep(me): // where the scheduler can stop it, too
+			quiet = 0
+		case quiet < attended:
+			quiet++
+			futexAttend(bell, heard)
+		default:
+			quiet = 0
+			futexWait(bell, heard)
 		}
-		futexWait(bell, heard)
 	}
 }
 
@@ -234,6 +245,21 @@ func (r *Ring) answer(ask request) (given uint64, errno unix.Errno) {
 	return given, 0
 }
 
+const (
+	attention = time.Millisecond
+	attended  = 8 // times, one after the other
+)
+
+// futexAttend waits a moment without telling Go's scheduler. A thread that enters and
+// leaves system calls keeps the runtime's monitor looking each 20 µs whether it must
+// take a processor away, and each look interrupts the engine: thousands a second, some
+// hundredths of a long query. Whoever stops the world waits for one attention at most.
+func futexAttend(word *atomic.Uint32, value uint32) {
+	const wait = 0
+	limit := unix.NsecToTimespec(int64(attention))
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), wait, uintptr(value), uintptr(unsafe.Pointer(&limit)), 0, 0)
+}
+
 // bellTimeout bounds a wait, should a wake-up ever be lost.
 const bellTimeout = 2 * time.Second
 
@@ -249,6 +275,6 @@ func futexWait(word *atomic.Uint32, value uint32) {
 }
 
 func futexWake(word *atomic.Uint32, n int) {
-	const wake = 1 // FUTEX_WAKE
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), wake, uintptr(n), 0, 0, 0)
+	const wake = 1 // FUTEX_WAKE; it does not wait
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), wake, uintptr(n), 0, 0, 0)
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/kustos-io/kustos/internal/config"
+	"github.com/kustos-io/kustos/internal/engine"
 )
 
 // runtimeVariable holds settings that Go's runtime reads once, at the start of
@@ -33,6 +35,7 @@ func Start(ctx context.Context, cfg config.Config, out, errs io.Writer) error {
 			fmt.Fprintln(errs, "kustos:", err)
 		}
 	}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + engine.RingServers())
 	return Run(ctx, cfg, out, errs)
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,8 @@ type taxExtent struct {
 // that all give the same rows.
 func TestEncryptionTax(t *testing.T) {
 	ctx := context.Background()
+	before := runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + engine.RingServers()) // as the server does
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
 	child := launch(t, engine.Config{MemoryLimit: 3 << 30})
 	const extents = 10
 	var all []taxExtent
