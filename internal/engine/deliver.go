@@ -160,8 +160,11 @@ func (s *Sparse) keptTail() (plain []byte, ok bool) {
 		}
 	}
 	plain = make([]byte, s.size-first<<s.shift)
-	_, err := s.data.ReadAt(plain, first<<s.shift)
-	return plain, err == nil
+	if _, err := s.data.ReadAt(plain, first<<s.shift); err != nil {
+		clear(plain)
+		return nil, false
+	}
+	return plain, true
 }
 
 // tail is the plaintext from a chunk on, decrypted anew.

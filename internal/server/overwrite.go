@@ -35,6 +35,7 @@ func Start(ctx context.Context, cfg config.Config, out, errs io.Writer) error {
 			fmt.Fprintln(errs, "kustos:", err)
 		}
 	}
+	// From here on the runtime does not follow changes of the processors we may use.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + engine.RingServers())
 	return Run(ctx, cfg, out, errs)
 }
