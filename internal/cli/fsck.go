@@ -21,7 +21,7 @@ func newFsck(deps Deps) *cobra.Command {
 		Short: "Verify everything on disk and say what is wrong, of a stopped folder or while its server runs",
 		Long: "Verify every value of the state, the audit log, and every chunk and frame of the clusters.\n\n" +
 			"While a server runs it does the work, with the keys that its clusters have: rows under a customer's key are verified as well, as long as\n" +
-			"that key lets the cluster run. Of a stopped folder, which nobody asks a vault for, clusters under the platform's key are; the seal is needed.\n\n" +
+			"that key lets the cluster run; what is written meanwhile may not be among it. Of a stopped folder, which nobody asks a vault for, clusters under the platform's key are; the seal is needed.\n\n" +
 			"What could not be verified is listed. The exit code is 1 when there is damage.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

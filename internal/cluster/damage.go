@@ -68,8 +68,10 @@ func (j *journal) own(known map[string]bool) ([]wal.Segment, error) {
 
 // complete is own for a caller that sees to it that nobody writes or removes:
 // none of the segments that are known may be missing then.
-func (j *journal) complete() ([]wal.Segment, error) {
-	missing := j.known()
+func (j *journal) complete() ([]wal.Segment, error) { return j.all(j.known()) }
+
+// all is complete with what is known.
+func (j *journal) all(missing map[string]bool) ([]wal.Segment, error) {
 	segments, err := j.own(missing)
 	if err != nil {
 		return nil, err
@@ -96,6 +98,11 @@ func (j *journal) opens(s wal.Segment) bool {
 func (j *journal) known() map[string]bool {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
+	return j.knownNow()
+}
+
+// knownNow is known for a caller that holds mu.
+func (j *journal) knownNow() map[string]bool {
 	out := maps.Clone(j.left)
 	for _, e := range j.epochs {
 		for _, id := range e.segments {

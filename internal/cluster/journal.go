@@ -272,14 +272,14 @@ func (j *journal) endEpoch() error {
 }
 
 // ended are the segments that nobody writes into any more, with every record that
-// is there by now.
+// is there by now. A *LogError says that one is missing or has no header.
 func (j *journal) ended() ([]wal.Segment, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.endEpoch(); err != nil {
 		return nil, err
 	}
-	return j.own(nil)
+	return j.all(j.knownNow())
 }
 
 func (e *epoch) over(positions map[string]uint64) bool {

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ type Verification struct {
 	Damage                     []Damage
 	// Notes say what is no damage, and what could not be verified and why.
 	Notes []string
-	// Next is where the next call goes on, "" at the end.
+	// Next is where the next call goes on, "DATABASE/EXTENT" behind these, "" at the end.
 	Next string
 }
 
@@ -41,10 +40,10 @@ func (v *Verification) note(format string, args ...any) {
 }
 
 // Verify decrypts and authenticates what a cluster has on disk, with the keys that
-// it has now: extents in the order of their ids, those behind after, some at a
-// time up to most bytes of files but at least one, and at the end its log. Queries
-// and ingestion go on. What it cannot verify because a key is away it notes; it
-// asks no vault.
+// it has now: one database after the other, of each the extents in the order of
+// their ids and then the log, up to most bytes of extents but at least one. Queries
+// and ingestion go on; what they write meanwhile may not be among it. What it cannot
+// verify because a key is away it counts and notes; it asks no vault.
 func (r *Runtime) Verify(ctx context.Context, id, after string, most int64) (v Verification, err error) {
 	s, err := r.session(ctx, id)
 	if errors.Is(err, ErrNotRunning) {
@@ -56,28 +55,21 @@ func (r *Runtime) Verify(ctx context.Context, id, after string, most int64) (v V
 		return r.unverified(ctx, id, err)
 	}
 	defer s.leave()
-	if after == "" {
-		if err := s.noteClosed(ctx, &v); err != nil {
+	at, extent, _ := strings.Cut(after, "/")
+	var read int64
+	for _, db := range s.databases() {
+		if db.id < at {
+			continue
+		}
+		if db.id != at {
+			extent = ""
+		}
+		whole, err := s.verifyDatabase(ctx, db, extent, most, &read, &v)
+		if err != nil || !whole {
 			return v, err
 		}
-	}
-	extents := s.extentsAfter(after)
-	for bytes := int64(0); len(extents) > 0; extents = extents[1:] {
-		if bytes > 0 && bytes+extents[0].FileSize > most {
-			return v, nil
-		}
-		bytes += extents[0].FileSize
-		if err := s.verifyExtent(ctx, extents[0], &v); err != nil {
-			return v, err
-		}
-		v.Next = extents[0].ID
 	}
 	v.Next = ""
-	for _, db := range s.openDatabases() {
-		if err := s.verifyLog(ctx, db, &v); err != nil {
-			return v, err
-		}
-	}
 	return v, nil
 }
 
@@ -110,61 +102,10 @@ func (r *Runtime) unverified(ctx context.Context, id string, why error) (v Verif
 	return v, err
 }
 
-// noteClosed counts what databases have whose key is away, or whose log is
-// damaged, which it tells.
-func (s *session) noteClosed(ctx context.Context, v *Verification) error {
-	for _, db := range s.databases() {
-		why := db.lease.closed()
-		if why == nil {
-			continue
-		}
-		err := s.store.View(ctx, func(tx store.Tx) error {
-			extents, err := s.cat.ExtentIDs(tx, db.id)
-			v.Extents += len(extents)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("verify database %s: %w", db.id, err)
-		}
-		if damaged := (*LogError)(nil); errors.As(why, &damaged) {
-			v.Segments += len(db.journal.everything())
-			v.Damage = append(v.Damage, Damage{s.relative("wal", damaged.Segment+wal.Suffix), damaged.Cause.Error()})
-			v.note("database %s of cluster %s is closed because its log is damaged; its rows and the rest of its log were not verified", db.id, s.cluster)
-			continue
-		}
-		segments, err := wal.Segments(db.journal.dir(), db.id)
-		if err != nil {
-			v.Damage = append(v.Damage, Damage{s.relative("wal"), err.Error()})
-		}
-		v.Segments += len(segments)
-		v.note("database %s of cluster %s: %v; its rows and log were not verified", db.id, s.cluster, why)
-	}
-	return nil
-}
-
 func (s *session) databases() []*database {
 	s.names.RLock()
 	defer s.names.RUnlock()
 	return slices.SortedFunc(maps.Values(s.dbs), func(a, b *database) int { return strings.Compare(a.id, b.id) })
-}
-
-func (s *session) openDatabases() []*database {
-	return slices.DeleteFunc(s.databases(), func(db *database) bool { return db.lease.closed() != nil })
-}
-
-// extentsAfter are the extents of open databases in the order of their ids.
-func (s *session) extentsAfter(id string) (out []catalog.Extent) {
-	for _, t := range s.allTables() {
-		t.mu.RLock()
-		for _, e := range t.extents {
-			if e.ID > id {
-				out = append(out, e)
-			}
-		}
-		t.mu.RUnlock()
-	}
-	slices.SortFunc(out, func(a, b catalog.Extent) int { return cmp.Compare(a.ID, b.ID) })
-	return out
 }
 
 // relative is a path below the cluster's folder as [Damage] has it.
@@ -172,37 +113,86 @@ func (s *session) relative(parts ...string) string {
 	return filepath.Join(append([]string{"clusters", s.cluster}, parts...)...)
 }
 
-// verifyExtent reads an extent's file to its end. An error is that of ctx.
-func (s *session) verifyExtent(ctx context.Context, e catalog.Extent, v *Verification) error {
-	t, err := s.tableByID(e.TableID)
-	if err != nil {
-		return nil // dropped meanwhile, or its database was closed
+// verifyDatabase verifies the extents of a database behind one, and its log. It is
+// not whole when there are more than the bytes that may be read; read counts them.
+// An error is that of ctx.
+func (s *session) verifyDatabase(ctx context.Context, db *database, after string, most int64, read *int64, v *Verification) (whole bool, err error) {
+	if err := db.lease.enter(); err != nil {
+		return true, s.unverifiedDatabase(ctx, db, after, err, v)
 	}
-	if err := t.db.lease.enter(); err != nil {
+	defer db.lease.leave()
+	within, end := s.during(ctx, db)
+	defer end()
+	for _, e := range s.extentsAfter(db, after) {
+		if *read > 0 && *read+e.FileSize > most {
+			return false, nil
+		}
+		*read += e.FileSize
+		switch err := s.readExtent(within, e.Extent); {
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case err == nil:
+			v.VerifiedExtents++
+		case !e.table.has(e.ID):
+			continue // merged, rewritten or dropped meanwhile, and its file with it
+		case within.Err() != nil:
+			return true, s.unverifiedDatabase(ctx, db, after, context.Cause(within), v)
+		case transient(err):
+			v.note("extent %s: %v; it was not verified", e.ID, err)
+		default:
+			v.Damage = append(v.Damage, Damage{s.relative("extents", e.DatabaseID, e.ID+extentSuffix), err.Error()})
+		}
 		v.Extents++
-		v.note("extent %s: %v; it was not verified", e.ID, err)
+		after = e.ID
+		v.Next = db.id + "/" + after
+	}
+	return true, s.verifyLog(ctx, within, db, v)
+}
+
+// unverifiedDatabase counts what a closed database has behind an extent, and tells
+// why it is closed.
+func (s *session) unverifiedDatabase(ctx context.Context, db *database, after string, why error, v *Verification) error {
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		extents, err := s.cat.ExtentIDs(tx, db.id)
+		for id := range extents {
+			if id > after {
+				v.Extents++
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("verify database %s: %w", db.id, err)
+	}
+	v.Segments += len(db.journal.everything())
+	if damaged := (*LogError)(nil); errors.As(why, &damaged) {
+		v.Damage = append(v.Damage, Damage{s.relative("wal", damaged.Segment+wal.Suffix), damaged.Cause.Error()})
+		v.note("database %s of cluster %s is closed because its log is damaged; its rows and the rest of its log were not verified", db.id, s.cluster)
 		return nil
 	}
-	defer t.db.lease.leave()
-	within, end := s.during(ctx, t.db)
-	defer end()
-	err = s.readExtent(within, e)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err == nil:
-		v.VerifiedExtents++
-	case !t.has(e.ID):
-		return nil // merged, rewritten or dropped meanwhile, and its file with it
-	case within.Err() != nil:
-		v.note("extent %s: %v; it was not verified", e.ID, context.Cause(within))
-	case transient(err):
-		v.note("extent %s: %v; it was not verified", e.ID, err)
-	default:
-		v.Damage = append(v.Damage, Damage{s.relative("extents", e.DatabaseID, e.ID+extentSuffix), err.Error()})
-	}
-	v.Extents++
+	v.note("database %s of cluster %s: %v; its rows and log were not verified", db.id, s.cluster, why)
 	return nil
+}
+
+// tableExtent is an extent with the table that has it.
+type tableExtent struct {
+	catalog.Extent
+	table *table
+}
+
+// extentsAfter are the extents of a database behind one, in the order of their ids.
+func (s *session) extentsAfter(db *database, id string) (out []tableExtent) {
+	for _, t := range s.tablesOf(db) {
+		t.mu.RLock()
+		for _, e := range t.extents {
+			if e.ID > id {
+				out = append(out, tableExtent{e, t})
+			}
+		}
+		t.mu.RUnlock()
+	}
+	slices.SortFunc(out, func(a, b tableExtent) int { return strings.Compare(a.ID, b.ID) })
+	return out
 }
 
 func (s *session) readExtent(ctx context.Context, e catalog.Extent) error {
@@ -220,16 +210,9 @@ func (s *session) readExtent(ctx context.Context, e catalog.Extent) error {
 	return in.CopyTo(ctx, io.Discard)
 }
 
-// verifyLog reads the log of a database as far as it is written now. An error is
-// that of ctx.
-func (s *session) verifyLog(ctx context.Context, db *database, v *Verification) error {
-	if err := db.lease.enter(); err != nil {
-		v.note("log of database %s: %v; it was not verified", db.id, err)
-		return nil
-	}
-	defer db.lease.leave()
-	within, end := s.during(ctx, db)
-	defer end()
+// verifyLog reads the log of a database as far as it is written now; within ends with
+// the database too. An error is that of ctx.
+func (s *session) verifyLog(ctx, within context.Context, db *database, v *Verification) error {
 	segments, err := db.journal.ended()
 	for err == nil {
 		var results []wal.Result

@@ -86,6 +86,11 @@ func TestVerify(t *testing.T) {
 		t.Errorf("an extent's file is gone: %+v", got)
 	}
 	w.must(os.Rename(extent+"x", extent))
+	w.must(os.Rename(segment, segment+"x"))
+	if got, _ := w.verify(1 << 30); len(got.Damage) != 1 {
+		t.Errorf("a segment's file is gone: %+v", got)
+	}
+	w.must(os.Rename(segment+"x", segment))
 	w.must(os.WriteFile(extent+"y", nil, 0o600))
 	if got, _ := w.verify(1 << 30); len(got.Damage) != 0 {
 		t.Errorf("a strange file: %+v", got)
@@ -117,6 +122,35 @@ func TestVerifyBesideAClosedDatabase(t *testing.T) {
 	w.awaitOwn(true)
 	if got, _ := w.verify(1); got.Extents != 2 || got.VerifiedExtents != 1 || got.Segments == got.VerifiedSegments || len(got.Notes) != 1 || len(got.Damage) != 0 {
 		t.Errorf("one key is away: %+v", got)
+	}
+}
+
+// A database that is closed between two calls is not taken for one that was verified.
+func TestVerifyWhileADatabaseIsClosed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w, key := newOwnWorld(t)
+	w.must(w.ingestOwn(3))
+	w.sealOwn()
+	own, err := w.r.Database(ctx, testCluster, "own")
+	w.must(err)
+	var all Verification
+	for after, closed := "", false; ; {
+		v, err := w.r.Verify(ctx, testCluster, after, 1)
+		w.must(err)
+		all.Extents, all.VerifiedExtents, all.Notes = all.Extents+v.Extents, all.VerifiedExtents+v.VerifiedExtents, append(all.Notes, v.Notes...)
+		if after = v.Next; after == "" {
+			break
+		}
+		if !closed && strings.HasPrefix(after, own.ID) {
+			closed = true
+			key.set(errRevoked)
+			w.r.ProbeNow(testCluster)
+			w.awaitOwn(true)
+		}
+	}
+	if all.Extents != 2 || all.VerifiedExtents != 1 || len(all.Notes) != 1 {
+		t.Errorf("%+v", all)
 	}
 }
 

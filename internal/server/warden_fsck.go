@@ -16,7 +16,7 @@ const fsckBytes = 1 << 30
 
 // Fsck verifies what is on disk while the server runs: first the state and the
 // audit log, then one cluster after another, with the keys that the clusters have
-// now. It goes on at "CLUSTER" or behind "CLUSTER/EXTENT".
+// now. It goes on at "CLUSTER" or behind "CLUSTER/DATABASE/EXTENT".
 func (w *warden) Fsck(ctx context.Context, after string) (step operator.FsckStep, err error) {
 	p := w.unsealed.Load()
 	if p == nil {
@@ -30,7 +30,7 @@ func (w *warden) Fsck(ctx context.Context, after string) (step operator.FsckStep
 		}
 		return step, err
 	}
-	id, extent, _ := strings.Cut(after, "/")
+	id, within, _ := strings.Cut(after, "/")
 	at, there := slices.BinarySearch(clusters, id)
 	if !there { // deleted meanwhile
 		if at < len(clusters) {
@@ -38,7 +38,7 @@ func (w *warden) Fsck(ctx context.Context, after string) (step operator.FsckStep
 		}
 		return step, nil
 	}
-	v, err := p.runtime.Verify(ctx, id, extent, fsckBytes)
+	v, err := p.runtime.Verify(ctx, id, within, fsckBytes)
 	if err != nil {
 		return step, fmt.Errorf("verify cluster %s: %w", id, err)
 	}
