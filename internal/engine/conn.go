@@ -49,7 +49,8 @@ func NewConn(fd int) (*Conn, error) {
 // Close ends the connection; a blocked Receive returns.
 func (c *Conn) Close() error { return c.f.Close() }
 
-// Send writes v. The files stay the caller's.
+// Send writes v. The files stay the caller's; for one that is closed by now the error
+// is os.ErrClosed and nothing is sent.
 func (c *Conn) Send(v any, files ...*os.File) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -65,14 +66,11 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 		message = []byte{spilled}
 		files = append([]*os.File{spill}, files...)
 	}
-	var oob []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
-		oob = unix.UnixRights(fds...)
+	oob, release, err := rights(files)
+	if err != nil {
+		return err
 	}
+	defer release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var sendErr error
@@ -88,6 +86,43 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 		return fmt.Errorf("send to engine peer: %w", err)
 	}
 	return nil
+}
+
+// rights makes the part of a message that hands files over. It has descriptors of its
+// own until release: whoever owns a file may close it meanwhile, and its number may
+// then be that of another file already.
+func rights(files []*os.File) (oob []byte, release func(), err error) {
+	fds := make([]int, 0, len(files))
+	release = func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+	for _, f := range files {
+		fd, err := duplicate(f)
+		if err != nil {
+			release()
+			return nil, nil, fmt.Errorf("hand over file to engine peer: %w", err)
+		}
+		fds = append(fds, fd)
+	}
+	if len(fds) == 0 {
+		return nil, release, nil
+	}
+	return unix.UnixRights(fds...), release, nil
+}
+
+func duplicate(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var dupErr error
+	err = raw.Control(func(own uintptr) { fd, dupErr = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil { // the only one there is, and it is not os.ErrClosed
+		return 0, os.ErrClosed
+	}
+	return fd, dupErr
 }
 
 func spillFile(body []byte) (*os.File, error) {

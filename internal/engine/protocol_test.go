@@ -128,6 +128,46 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// A file that its owner closes while it is handed over arrives or is refused; another
+// that got its number never arrives in its place.
+func TestFileClosedMeanwhile(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	for range 200 {
+		f, err := NewMemfd("right")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("right"); err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			f.Close()
+			if other, err := NewMemfd("wrong"); err == nil { // most likely with the number of f
+				other.Close()
+			}
+		}()
+		err = a.Send(&Request{Op: OpOpen}, f)
+		<-closed
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		files, err := b.Receive(new(Request))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%d files, %v", len(files), err)
+		}
+		if body, err := ReadMemfd(files[0]); err != nil || string(body) != "right" {
+			t.Errorf("handed over %q, %v", body, err)
+		}
+		files[0].Close()
+	}
+}
+
 // Garbage is an error, and its files are closed.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
