@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -216,25 +217,35 @@ func (j *journal) prune() {
 
 func (j *journal) tryPrune() error {
 	defer j.s.cfg.removing()()
-	positions := j.s.positions(j.database)
+	ended, err := j.endedEpochs()
+	if err != nil {
+		return err
+	}
+	// Only now: a table without a position is one that was dropped, and not one
+	// that was made, and got rows, after the positions were taken.
+	positions, open := j.s.positions(j)
+	if !open {
+		return nil
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.frozen != nil {
 		return nil
 	}
-	if err := j.endEpoch(); err != nil {
-		return err
-	}
-	for len(j.epochs) > 0 && j.epochs[0].over(positions) {
-		done := j.epochs[0].segments
-		for _, id := range done {
+	for _, e := range ended {
+		if !e.over(positions) {
+			break
+		}
+		if len(j.epochs) == 0 || j.epochs[0] != e {
+			continue // another prune was here
+		}
+		for _, id := range e.segments {
 			j.going[id] = true
 		}
-		var err error
 		if j.log != nil {
-			err = j.log.Remove(done...)
+			err = j.log.Remove(e.segments...)
 		} else {
-			err = wal.Remove(j.dir(), done...)
+			err = wal.Remove(j.dir(), e.segments...)
 		}
 		if err != nil {
 			return err
@@ -242,6 +253,14 @@ func (j *journal) tryPrune() error {
 		j.epochs = j.epochs[1:]
 	}
 	return nil
+}
+
+// endedEpochs ends the one that is being written and returns all, oldest first.
+func (j *journal) endedEpochs() ([]*epoch, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := j.endEpoch()
+	return slices.Clone(j.epochs), err
 }
 
 // endEpoch ends the segment that is being written, if any has rows. The caller
@@ -333,17 +352,26 @@ func (j *journal) close() {
 	}
 }
 
-// positions says how far the tables of a database are in extents.
-func (s *session) positions(databaseID string) map[string]uint64 {
-	out := make(map[string]uint64)
-	for _, t := range s.allTables() {
-		if t.db.id == databaseID {
-			t.mu.RLock()
-			out[t.id] = t.position
-			t.mu.RUnlock()
+// positions says how far the tables of a journal's database are in extents. It is
+// false when the database was closed: what tables it has is not known here then.
+func (s *session) positions(j *journal) (map[string]uint64, bool) {
+	s.names.RLock()
+	db := s.dbs[j.database]
+	open := db != nil && db.journal == j
+	var tables []*table
+	for _, t := range s.byID {
+		if t.db == db {
+			tables = append(tables, t)
 		}
 	}
-	return out
+	s.names.RUnlock()
+	out := make(map[string]uint64, len(tables))
+	for _, t := range tables {
+		t.mu.RLock()
+		out[t.id] = t.position
+		t.mu.RUnlock()
+	}
+	return out, open
 }
 
 // holdsRows reports whether the log may hold a row that is in no extent. The
