@@ -25,6 +25,8 @@ const (
 // carriers are the connections to data planes. Their buffers, here, in net/http
 // and in crypto/tls, hold the last requests and answers as long as they are open.
 type carriers struct {
+	settle time.Duration // settleTime
+
 	mu   sync.Mutex
 	open map[net.Conn]*carrier
 }
@@ -33,13 +35,12 @@ type carrier struct {
 	host   string // of the cluster whose rows it carried last; "" for none
 	active bool
 	since  time.Time // of its last change between active and idle
-	// ending is set when it must end with the answer that it carries or, idle,
-	// without one.
+	// ending is set when it must end with its next answer or, idle, without one.
 	ending bool
 	gone   chan struct{} // closed with the connection
 }
 
-func newCarriers() *carriers { return &carriers{open: map[net.Conn]*carrier{}} }
+func newCarriers() *carriers { return &carriers{settle: settleTime, open: map[net.Conn]*carrier{}} }
 
 type connectionKey struct{}
 
@@ -62,10 +63,9 @@ func (c *carriers) state(conn net.Conn, state http.ConnState) {
 	case known == nil:
 		c.open[conn] = &carrier{active: state == http.StateActive, since: time.Now(), gone: make(chan struct{})}
 	default:
+		// An ending one is not closed here: its client may have the whole answer, not
+		// know that it was the last, and be asking again.
 		known.active, known.since = state == http.StateActive, time.Now()
-		if known.ending && !known.active {
-			go conn.Close() // it may wait for a peer that does not read
-		}
 	}
 }
 
@@ -98,7 +98,7 @@ func clusterHost(host string) string {
 }
 
 // end ends the connections that carried rows of the cluster at host: those that
-// are idle at once, others with their next answer. With all, the ones that are
+// have been idle for a moment, others with their next answer. With all, the ones that are
 // still open after rowsLimit are cut; without, the requests on them go on. The
 // channel is closed when none is open any more; who served them may hold them a
 // little longer, and held tells, after a collection, whether anybody does.
@@ -124,7 +124,7 @@ func (c *carriers) end(host string, all bool) (ended <-chan struct{}, held func(
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		tick := time.NewTicker(settleTime)
+		tick := time.NewTicker(c.settle)
 		defer tick.Stop()
 		limit := time.NewTimer(rowsLimit)
 		defer limit.Stop()
@@ -155,8 +155,8 @@ func (c *carriers) closeIdle(conns []net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range conns {
-		if known := c.open[conn]; known != nil && !known.active && time.Since(known.since) >= settleTime {
-			go conn.Close()
+		if known := c.open[conn]; known != nil && !known.active && time.Since(known.since) >= c.settle {
+			go conn.Close() // it may wait for a peer that does not read
 		}
 	}
 }
