@@ -404,8 +404,33 @@ func TestWhatIsNoDamageOfADatabase(t *testing.T) {
 	}
 }
 
-// A log that cannot be gone on with, since the number of a damaged segment is
-// not known, closes its database as well.
+// A header that is spoilt after it was read does not make the next segment go wrong:
+// whatever was acknowledged is there when the byte is as it was.
+func TestHeaderSpoiltBeforeASegmentBegins(t *testing.T) {
+	t.Parallel()
+	for at := range int64(160) {
+		w := newTwoWorld(t)
+		w.r.crash()
+		w.reopen()
+		want := []string{"1", "2"}
+		first := w.segmentsOf("own")[0]
+		restore := w.spoil(first.Path, at)
+		var damaged *LogError
+		if err := w.ingestOwn(3); err == nil {
+			want = append(want, "3")
+		} else if !errors.As(err, &damaged) {
+			t.Fatalf("byte %d: %v", at, err)
+		}
+		w.r.crash()
+		restore()
+		w.reopen()
+		w.wantOwn(want...)
+		w.must(w.r.Close())
+	}
+}
+
+// A segment that is known and whose header cannot be read closes its database as
+// soon as the log is gone on with.
 func TestDamageMetByAnAppend(t *testing.T) {
 	t.Parallel()
 	w := newTwoWorld(t)

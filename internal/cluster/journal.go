@@ -64,6 +64,7 @@ type journal struct {
 	database string
 	name     string        // of the database
 	last     atomic.Uint64 // the last sequence number given out
+	newest   uint64        // number of the newest segment that scan read
 
 	// mu is held for reading by appends, for writing to end an epoch: whoever
 	// holds it for writing knows which epoch each record is in.
@@ -145,14 +146,14 @@ func (j *journal) opened() (*wal.Log, error) {
 	if j.log != nil {
 		return j.log, nil
 	}
-	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk})
-	if wal.Damaged(err) {
-		var damaged *LogError
-		if _, found := j.own(nil); errors.As(found, &damaged) {
+	// What the headers say now may not be what they said when they were read.
+	if _, err := j.own(j.knownNow()); err != nil {
+		if damaged := (*LogError)(nil); errors.As(err, &damaged) {
 			j.s.shutDamagedSoon(j.database, damaged)
-			return nil, damaged
 		}
+		return nil, err
 	}
+	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Next: j.newest + 1, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk})
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +191,7 @@ func (j *journal) scan(ctx context.Context) error {
 	left := &epoch{last: make(map[string]uint64)}
 	for _, s := range segments {
 		left.segments = append(left.segments, s.ID)
+		j.newest = max(j.newest, s.Sequence)
 	}
 	err = j.read(ctx, func(_ wal.Segment, e entry) error {
 		left.last[e.tableID] = max(left.last[e.tableID], e.seq)

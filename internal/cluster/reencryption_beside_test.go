@@ -63,7 +63,9 @@ func TestReencryptionTriesAgain(t *testing.T) {
 	want := w.extents(0, 2)
 	var once sync.Once
 	disk.set(func(path string) (err error) {
-		once.Do(func() { err = errors.New("torn") })
+		if strings.HasSuffix(path, extentSuffix) { // not the end of a log, which is missed by nobody
+			once.Do(func() { err = errors.New("torn") })
+		}
 		return err
 	})
 	job := w.reencrypt("")

@@ -43,6 +43,10 @@ type Config struct {
 	Dir        string // made with mode 0700 when it is missing
 	DatabaseID string // GUID in lower case
 	Keys       Keys
+	// Next is the sequence number of the first segment, for a caller that has read
+	// the ones that are there: a header may have been spoilt since. 0 means one more
+	// than the newest header in Dir has.
+	Next uint64
 	// SegmentBytes is the size at which the next record begins a new segment; 0 means 64 MiB.
 	SegmentBytes int64
 	Log          *slog.Logger // nil: silent
@@ -105,16 +109,12 @@ func New(cfg Config) (*Log, error) {
 	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make wal folder: %w", err)
 	}
-	there, unreadable, err := List(cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range unreadable {
-		if u.DatabaseID == cfg.DatabaseID || u.DatabaseID == "" {
-			return nil, u.Cause // nobody knows its number
+	if cfg.Next == 0 {
+		var err error
+		if cfg.Next, err = nextIn(cfg); err != nil {
+			return nil, err
 		}
 	}
-	there = slices.DeleteFunc(there, func(s Segment) bool { return s.DatabaseID != cfg.DatabaseID })
 	if cfg.SegmentBytes == 0 {
 		cfg.SegmentBytes = defaultSegmentBytes
 	}
@@ -124,12 +124,27 @@ func New(cfg Config) (*Log, error) {
 	if cfg.openFile == nil {
 		cfg.openFile = func(path string) (file, error) { return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0) }
 	}
-	l := &Log{cfg: cfg, run: ids.NewGUID(), next: 1, turn: make(chan struct{}, 1)}
-	if n := len(there); n > 0 {
-		l.next = there[n-1].Sequence + 1
-	}
+	l := &Log{cfg: cfg, run: ids.NewGUID(), next: cfg.Next, turn: make(chan struct{}, 1)}
 	l.turn <- struct{}{}
 	return l, nil
+}
+
+// nextIn is one more than the number of the newest segment in the folder.
+func nextIn(cfg Config) (uint64, error) {
+	there, unreadable, err := List(cfg.Dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, u := range unreadable {
+		if u.DatabaseID == cfg.DatabaseID || u.DatabaseID == "" {
+			return 0, u.Cause // nobody knows its number
+		}
+	}
+	there = slices.DeleteFunc(there, func(s Segment) bool { return s.DatabaseID != cfg.DatabaseID })
+	if n := len(there); n > 0 {
+		return there[n-1].Sequence + 1, nil
+	}
+	return 1, nil
 }
 
 // Append writes a record and returns when it is durable. Appends that run at
