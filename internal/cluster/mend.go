@@ -35,6 +35,9 @@ func (s *session) shutDamagedSoon(id string, why *LogError) {
 		if db == nil || db.lease.closed() != nil {
 			return
 		}
+		if _, err := db.journal.own(db.journal.known()); !errors.As(err, &why) {
+			return // it was put right meanwhile
+		}
 		db.journal.freeze(why)
 		db.lease.shut(why)
 		s.sayDamaged(id, why)
