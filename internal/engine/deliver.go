@@ -15,9 +15,9 @@ type Buffer struct {
 }
 
 // Deliver makes the chunks first to last readable. A chunk is given into the
-// reader's buffer the first time it is asked for, and kept only when it is asked
-// for again: a page of memory that is new costs more than decrypting into it, and
-// most of a large scan is read once. A reader begins with a few bytes of a
+// reader's buffer the first times it is asked for, and kept only when it is asked
+// for again after that: a page of memory that is new costs more than decrypting into
+// it, and most of a large scan is read once. A reader begins with a few bytes of a
 // column's piece and takes the rest next, so what follows in the piece is given as
 // well, as far as the buffer goes. Bit i of given says that chunk first+i is in the
 // buffer. When one that was asked for cannot be had the error is the source's and
@@ -77,7 +77,7 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		switch {
 		case s.words[i].Load()&1 == 1:
 			return nothing
-		case i < g.end && s.seen[group]>>(i%lockedChunks)&1 == 0:
+		case i < g.end && s.seenOf(i) < given:
 			return gift
 		case g.ahead:
 			return nothing
@@ -89,7 +89,7 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		s.filled.Add(int64(len(payload)))
 		for i, n := index, s.span(payload); i <= index+n; i++ {
 			g.given |= 1 << (i - g.first)
-			s.seen[group] |= 1 << (i % lockedChunks)
+			s.seen[group] += 1 << (2 * (i % lockedChunks))
 		}
 		return nil
 	}
@@ -176,6 +176,11 @@ func (s *Sparse) tail(first int64) (plain []byte, ok bool) {
 		return nil
 	})
 	return plain, err == nil
+}
+
+// seenOf is how often a chunk was given. The caller holds its lock.
+func (s *Sparse) seenOf(i int64) uint32 {
+	return s.seen[i/lockedChunks] >> (2 * (i % lockedChunks)) & 3
 }
 
 type want int

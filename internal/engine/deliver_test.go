@@ -26,16 +26,18 @@ func TestDeliver(t *testing.T) {
 		resident, decrypts int64 // chunks
 	}{
 		{"what follows in the piece is given as well", 2, 4, 5, 0b111111, 0, 6},
-		{"what is asked for again is kept, and nothing besides", 2, 3, 0, 0, 2, 2},
+		{"what is asked for again is given again", 2, 3, 5, 0b111111, 0, 6},
+		{"what is asked for once more is kept, and nothing besides", 2, 3, 0, 0, 2, 2},
 		{"what is there is not decrypted", 2, 3, 0, 0, 2, 0},
 		{"the piece is that of the first byte", 7, 8, 99, 0b10, 3, 2},
 		{"another begins in the same chunk", 9, 9, 0, 1<<40 - 1, 3, 40},
 		{"only as much as the buffer has", 49, 84, 0, 1<<36 - 1, 3, 36},
-		{"some again", 47, 49, 0, 0, 6, 3},
+		{"some again", 47, 49, 0, 1<<38 - 1, 3, 38},
+		{"and once more", 47, 49, 0, 0, 6, 3},
 		{"before what does not verify", 86, 87, 0, 0b1111, 6, 4},
 		{"more than the buffer has", 50, 91, 0, 0, 6, -1},
-		{"after the pieces", 99, 99, chunk - 100, 1, 45, 1},
-		{"a begin that cannot be", 0, 0, 1 << 40, 0b11, 45, 2},
+		{"after the pieces", 99, 99, chunk - 100, 1, 41, 1},
+		{"a begin that cannot be", 0, 0, 1 << 40, 0b11, 41, 2},
 	} {
 		clear(buffer)
 		given, err := s.Deliver(c.first, c.last, Buffer{buffer, c.begin})

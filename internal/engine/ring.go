@@ -172,17 +172,17 @@ func (r *Ring) serve(me uint32, set unix.CPUSet) {
 		_ = unix.SchedSetaffinity(0, &set)
 	}
 	bell := r.bell[me]
-	for quiet := 0; !r.closing.Load(); {
+	for quiet := false; !r.closing.Load(); {
 		heard := bell.Load()
 		switch {
 		case r.sweep(me): // where the scheduler can stop it, too
-			quiet = 0
-		case quiet < attended:
-			quiet++
+			quiet = false
+		case !quiet:
 			futexAttend(bell, heard)
+			quiet = true
 		default:
-			quiet = 0
 			futexWait(bell, heard)
+			quiet = false
 		}
 	}
 }
@@ -245,15 +245,15 @@ func (r *Ring) answer(ask request) (given uint64, errno unix.Errno) {
 	return given, 0
 }
 
-const (
-	attention = time.Millisecond
-	attended  = 8 // times, one after the other
-)
+// attention is how long a server waits for the next request of a query before it
+// lets Go's processor go.
+const attention = 8 * time.Millisecond
 
 // futexAttend waits a moment without telling Go's scheduler. A thread that enters and
 // leaves system calls keeps the runtime's monitor looking each 20 µs whether it must
 // take a processor away, and each look interrupts the engine: thousands a second, some
-// hundredths of a long query. Whoever stops the world waits for one attention at most.
+// hundredths of a long query. So does each end of a wait that came to nothing. Whoever
+// stops the world waits for one attention at most.
 func futexAttend(word *atomic.Uint32, value uint32) {
 	const wait = 0
 	limit := unix.NsecToTimespec(int64(attention))

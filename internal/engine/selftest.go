@@ -74,8 +74,8 @@ func trySparse(ctx context.Context, c Child) error {
 		return fmt.Errorf("try decrypting on read: %w", err)
 	}
 	defer c.CloseExtent(context.WithoutCancel(ctx), id)
-	// The first time pieces come through the ring, the second they are kept.
-	for _, when := range []string{"cold", "again", "evicted"} {
+	// Twice pieces come through the ring, the third time they are kept.
+	for _, when := range []string{"cold", "again", "once more", "evicted"} {
 		if when == "evicted" {
 			if _, err := s.Evict(1, 0); err != nil {
 				return fmt.Errorf("try decrypting on read: %w", err)

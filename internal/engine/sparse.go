@@ -30,8 +30,13 @@ type Source interface {
 
 const (
 	// lockedChunks is how many neighbouring chunks share a lock, as many as an
-	// element of seen has bits.
+	// element of seen has room for.
 	lockedChunks = 16
+	// given is how often a chunk is given to a reader without being kept. To keep it
+	// costs more than to give it, by once to twice what a gift costs more than a read
+	// of what is kept (docs/benchmarks.md). Who does so when he has paid about as much
+	// never pays more than twice what the best choice would have cost, whatever comes.
+	given = 2
 	// tailBytes is about what the footer of an extent of a million rows has.
 	tailBytes = 24 << 10
 )
@@ -56,9 +61,9 @@ type Sparse struct {
 	words  []atomic.Uint32 // over memory
 
 	locks []sync.Mutex // one for lockedChunks chunks
-	// seen has a bit for each chunk that was given to a reader without being
-	// kept; an element for each lock, which guards it.
-	seen []uint16
+	// seen has two bits for each chunk, how often it was given to a reader without
+	// being kept; an element for each lock, which guards it.
+	seen []uint32
 
 	learn  sync.Once // sets pieces
 	pieces layout
@@ -84,7 +89,7 @@ func NewSparse(source Source) (s *Sparse, err error) {
 		s.shift++
 	}
 	s.locks = make([]sync.Mutex, (s.chunks+lockedChunks-1)/lockedChunks)
-	s.seen = make([]uint16, len(s.locks))
+	s.seen = make([]uint32, len(s.locks))
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -221,7 +226,7 @@ func (s *Sparse) evictLocked(from, end, keepFirst, keepLast int64) (int64, error
 		to := from
 		for ; to < end && goes(to); to++ {
 			s.words[to].Add(1) // the next generation, not ready
-			s.seen[to/lockedChunks] &^= 1 << (to % lockedChunks)
+			s.seen[to/lockedChunks] &^= 3 << (2 * (to % lockedChunks))
 		}
 		at, n := from<<s.shift, min(to<<s.shift, s.size)-from<<s.shift
 		if err := unix.Fallocate(int(s.data.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n); err != nil {

@@ -172,7 +172,8 @@ func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte
 	}
 	size, stride := r.h.ChunkSize, r.h.ChunkSize+r.h.tagSize()
 	most := min(last-first+1, int64(max(1, runBytes/size)))
-	b := takeBuffers(int(most)*stride, int(most)*size)
+	together := min(most, int64(max(1, plainBytes/size)))
+	b := takeBuffers(int(most)*stride, int(together)*size)
 	used := 0
 	defer func() {
 		clear(b.plain[:used])
@@ -187,25 +188,28 @@ func (r *Reader) decrypt(first, last int64, use func(index int64, payload []byte
 		if err := readFull(r.r, cipherText, off); err != nil {
 			return fmt.Errorf("read extent %s: %w", r.h.ExtentID, err)
 		}
-		used = max(used, min(len(b.plain), int(n)*size))
-		plain, failed := b.plain[:0], error(nil)
-		for i := first; i < first+n && failed == nil; i++ {
-			one := cipherText[:min(stride, len(cipherText))]
-			cipherText = cipherText[len(one):]
-			var opened []byte
-			if opened, failed = r.open(cipher, b, plain, one, i); failed == nil {
-				plain = opened
+		for ; n > 0; n -= together {
+			now := min(n, together)
+			used = max(used, min(len(b.plain), int(now)*size))
+			plain, failed := b.plain[:0], error(nil)
+			for i := first; i < first+now && failed == nil; i++ {
+				one := cipherText[:min(stride, len(cipherText))]
+				cipherText = cipherText[len(one):]
+				var opened []byte
+				if opened, failed = r.open(cipher, b, plain, one, i); failed == nil {
+					plain = opened
+				}
 			}
-		}
-		if len(plain) > 0 {
-			if err := use(first, plain); err != nil {
-				return err
+			if len(plain) > 0 {
+				if err := use(first, plain); err != nil {
+					return err
+				}
 			}
+			if failed != nil {
+				return failed
+			}
+			first += now
 		}
-		if failed != nil {
-			return failed
-		}
-		first += n
 	}
 	return nil
 }

@@ -11,11 +11,14 @@ import (
 	"github.com/kustos-io/kustos/internal/envelope"
 )
 
-// ioChunks is how many chunks one write of ciphertext carries; runBytes is how
-// much payload is read and decrypted at a time, little enough for a core's cache.
 const (
+	// ioChunks is how many chunks one write of ciphertext carries.
 	ioChunks = 64
-	runBytes = 128 << 10
+	// runBytes is how much payload is read at a time, little enough for a core's cache,
+	// and plainBytes how much of it is decrypted before it is handed on: what is copied
+	// at once comes from the cache nearest to the core.
+	runBytes   = 128 << 10
+	plainBytes = 16 << 10
 )
 
 // Write writes an extent: the header, then src encrypted. src must give exactly
