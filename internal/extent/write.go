@@ -17,7 +17,7 @@ const (
 	// runBytes is how much payload is read at a time, little enough for a core's cache,
 	// and plainBytes how much of it is decrypted before it is handed on: what is copied
 	// at once comes from the cache nearest to the core.
-	runBytes   = 128 << 10
+	runBytes   = 256 << 10
 	plainBytes = 16 << 10
 )
 
