@@ -147,8 +147,9 @@ func testExpiredKey(t *testing.T, version string) {
 	w.vault.mu.Unlock()
 	n, err := w.r.node(ctx, testCluster)
 	w.must(err)
-	n.probe()
-	if s := w.await(Running); s.Key != envelope.KeyCustomer || !strings.Contains(s.Reason, "expired") || s.Code != "" {
+	n.probe() // whose answer may count for nothing when the keeper asked later: its own is on its way then
+	warned := func(s State) bool { return s.Reason != "" }
+	if s := w.awaitState("warned", warned); s.Phase != Running || s.Key != envelope.KeyCustomer || !strings.Contains(s.Reason, "expired") || s.Code != "" {
 		t.Errorf("state %+v", s)
 	} else if strings.Contains(s.Reason, "revoked") {
 		t.Errorf("nothing is revoked: %s", s.Reason)
@@ -164,9 +165,7 @@ func testExpiredKey(t *testing.T, version string) {
 	w.vault.wrapErr = nil
 	w.vault.mu.Unlock()
 	n.probe()
-	if s := w.await(Running); s.Reason != "" {
-		t.Errorf("the warning stays: %+v", s)
-	}
+	w.awaitState("without a warning", func(s State) bool { return s.Phase == Running && !warned(s) })
 }
 
 // A query that was begun before a change of key ends after it, for every kind

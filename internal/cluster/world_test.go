@@ -172,19 +172,25 @@ func (w *world) reopen() {
 	w.await(Running)
 }
 
-// await waits for a phase. It polls, since nobody outside is told.
+// await waits for a phase.
 func (w *world) await(want Phase) State {
+	w.t.Helper()
+	return w.awaitState(string(want), func(s State) bool { return s.Phase == want })
+}
+
+// awaitState waits for a state. It polls, since nobody outside is told.
+func (w *world) awaitState(what string, is func(State) bool) State {
 	w.t.Helper()
 	for range 2000 {
 		s, err := w.r.State(context.Background(), testCluster)
 		w.must(err)
-		if s.Phase == want {
+		if is(s) {
 			return s
 		}
 		<-time.After(time.Millisecond)
 	}
 	s, _ := w.r.State(context.Background(), testCluster)
-	w.t.Fatalf("the cluster is %+v, not %s", s, want)
+	w.t.Fatalf("the cluster is %+v, not %s", s, what)
 	return State{}
 }
 
