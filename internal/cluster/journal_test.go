@@ -16,10 +16,7 @@ func TestPruneBesideNewTables(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	w := newWorld(t)
-	n, err := w.r.node(ctx, testCluster)
-	w.must(err)
-	s, err := n.running()
-	w.must(err)
+	s := w.session()
 	db, err := s.database("db")
 	w.must(err)
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -61,13 +58,9 @@ func TestPruneBesideNewTables(t *testing.T) {
 // What a closed database's journal ended is not for a prune that comes late.
 func TestPruneOfAClosedDatabaseRemovesNothing(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	w := newWorld(t)
 	w.must(w.ingest("T", 1))
-	n, err := w.r.node(ctx, testCluster)
-	w.must(err)
-	s, err := n.running()
-	w.must(err)
+	s := w.session()
 	db, err := s.database("db")
 	w.must(err)
 	if !s.suspendDatabase(db.id, errRevoked) {
