@@ -77,7 +77,8 @@ func TestKeyNeverPrints(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d"} {
 		out += fmt.Sprintf(verb, key) + fmt.Sprintf(verb, &key) + fmt.Sprintf(verb, holder{key, key})
 	}
-	for _, leak := range []string{"abab", "ABAB", "171", "q6ur"} {
+	// Two bytes or more: the time of the log and addresses may hold what one looks like.
+	for _, leak := range []string{"abababab", "ABABABAB", "171 171", "171,171", "q6urq6ur", `\xab\xab`, "\xab\xab"} {
 		if strings.Contains(out, leak) {
 			t.Errorf("%q in %s", leak, out)
 		}
