@@ -77,7 +77,7 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		switch {
 		case s.words[i].Load()&1 == 1:
 			return nothing
-		case i < g.end && s.seenOf(i) < given:
+		case i < g.end && s.seenOf(i) < timesGiven:
 			return gift
 		case g.ahead:
 			return nothing

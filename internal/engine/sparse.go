@@ -32,11 +32,11 @@ const (
 	// lockedChunks is how many neighbouring chunks share a lock, as many as an
 	// element of seen has room for.
 	lockedChunks = 16
-	// given is how often a chunk is given to a reader without being kept. To keep it
+	// timesGiven is how often a chunk is given to a reader without being kept. To keep it
 	// costs more than to give it, by once to twice what a gift costs more than a read
 	// of what is kept (docs/benchmarks.md). Who does so when he has paid about as much
 	// never pays more than twice what the best choice would have cost, whatever comes.
-	given = 2
+	timesGiven = 2
 	// tailBytes is about what the footer of an extent of a million rows has.
 	tailBytes = 24 << 10
 )
