@@ -408,12 +408,16 @@ func TestWhatIsNoDamageOfADatabase(t *testing.T) {
 // whatever was acknowledged is there when the byte is as it was.
 func TestHeaderSpoiltBeforeASegmentBegins(t *testing.T) {
 	t.Parallel()
-	for at := range int64(160) {
+	const header = 160
+	for at := range int64(header) {
 		w := newTwoWorld(t)
 		w.r.crash()
 		w.reopen()
 		want := []string{"1", "2"}
 		first := w.segmentsOf("own")[0]
+		if first.HeaderBytes != header {
+			t.Fatalf("a header has %d bytes", first.HeaderBytes)
+		}
 		restore := w.spoil(first.Path, at)
 		var damaged *LogError
 		if err := w.ingestOwn(3); err == nil {
