@@ -2,8 +2,18 @@ package engine
 
 import "fmt"
 
-// givenChunks is the most chunks that one request gives in a buffer.
-const givenChunks = 64
+// givenChunks is the most chunks that one request gives in a buffer: 2 MiB, so that
+// most columns' pieces come at once.
+const (
+	givenWords  = 2
+	givenChunks = 64 * givenWords
+)
+
+// Given says which chunks are in a buffer: bit i of all is the chunk that goes i chunks
+// from its begin.
+type Given [givenWords]uint64
+
+func (g *Given) add(i int64) { g[i/64] |= 1 << (i % 64) }
 
 // Buffer is where a reader can be given chunks.
 type Buffer struct {
@@ -19,25 +29,24 @@ type Buffer struct {
 // for again after that: a page of memory that is new costs more than decrypting into
 // it, and most of a large scan is read once. A reader begins with a few bytes of a
 // column's piece and takes the rest next, so what follows in the piece is given as
-// well, as far as the buffer goes. Bit i of given says that chunk first+i is in the
-// buffer. When one that was asked for cannot be had the error is the source's and
-// nothing is given.
-func (s *Sparse) Deliver(first, last int64, buffer Buffer) (given uint64, err error) {
+// well, as far as the buffer goes. When one that was asked for cannot be had the error
+// is the source's and nothing is given.
+func (s *Sparse) Deliver(first, last int64, buffer Buffer) (Given, error) {
 	s.guard.RLock()
 	defer s.guard.RUnlock()
 	if s.closed {
-		return 0, ErrDenied
+		return Given{}, ErrDenied
 	}
 	if first < 0 || first > last || last >= s.chunks {
-		return 0, fmt.Errorf("chunks %d to %d of an extent of %d", first, last, s.chunks)
+		return Given{}, fmt.Errorf("chunks %d to %d of an extent of %d", first, last, s.chunks)
 	}
 	g := gifts{first: first, end: first + min(givenChunks, int64(len(buffer.Into))>>s.shift), into: buffer.Into}
 	if err := s.each(first, last, func(from, to int64) error { return s.meet(from, to, &g) }); err != nil {
 		s.failure.Store(&err)
 		s.failures.Add(1)
-		return 0, err
+		return Given{}, err
 	}
-	if g.given != 0 && last+1 < g.end {
+	if g.given != (Given{}) && last+1 < g.end {
 		to := min(g.end-1, s.chunks-1, s.pieceEnd(first<<s.shift+min(max(0, buffer.Begin), 1<<s.shift-1)))
 		g.ahead = true
 		// Nobody asked for it: the error comes again when somebody does.
@@ -63,7 +72,7 @@ func (s *Sparse) each(from, last int64, use func(from, to int64) error) error {
 type gifts struct {
 	first, end int64
 	into       []byte
-	given      uint64
+	given      Given
 	ahead      bool // only what was never asked for, and nothing else
 }
 
@@ -88,7 +97,7 @@ func (s *Sparse) meet(from, to int64, g *gifts) error {
 		copy(g.into[(index-g.first)<<s.shift:], payload)
 		s.filled.Add(int64(len(payload)))
 		for i, n := index, s.span(payload); i <= index+n; i++ {
-			g.given |= 1 << (i - g.first)
+			g.given.add(i - g.first)
 			s.seen[group] += 1 << (2 * (i % lockedChunks))
 		}
 		return nil
@@ -124,28 +133,33 @@ func (s *Sparse) pieceEnd(at int64) int64 {
 // readLayout reads the footer: not before somebody reads a column, since many
 // extents are opened and found to hold nothing that is wanted.
 func (s *Sparse) readLayout() layout {
+	tail := s.footer()
+	defer clear(tail)
+	l, _ := layoutIn(tail, s.size)
+	return l
+}
+
+// footer is the end of the extent with the whole footer, nil when that cannot be had.
+// The caller clears it: a footer has values of rows.
+func (s *Sparse) footer() []byte {
+	first := s.tailChunk()
 	tail, ok := s.keptTail()
 	if !ok {
-		tail, ok = s.tail(s.tailChunk())
+		tail, ok = s.tail(first)
 	}
-	defer clear(tail)
-	if !ok {
+	begin, whole := footerBegin(tail, s.size)
+	if ok && whole && begin >= first<<s.shift {
+		return tail
+	}
+	clear(tail)
+	if !ok || !whole {
 		return nil
 	}
-	if l, ok := layoutIn(tail, s.size); ok {
-		return l
-	}
-	begin, ok := footerBegin(tail, s.size)
-	if !ok {
+	if tail, ok = s.tail(begin >> s.shift); !ok {
+		clear(tail)
 		return nil
 	}
-	all, ok := s.tail(begin >> s.shift)
-	defer clear(all)
-	if !ok {
-		return nil
-	}
-	l, _ := layoutIn(all, s.size)
-	return l
+	return tail
 }
 
 // keptTail is the tail as far as it is in the memfd still; not ok when some is not.

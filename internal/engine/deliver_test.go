@@ -42,19 +42,19 @@ func TestDeliver(t *testing.T) {
 		clear(buffer)
 		given, err := s.Deliver(c.first, c.last, Buffer{buffer, c.begin})
 		if c.decrypts < 0 {
-			if !errors.Is(err, errBad) || given != 0 {
+			if !errors.Is(err, errBad) || given != (Given{}) {
 				t.Errorf("%s: %b, %v", c.name, given, err)
 			}
 			decrypted = s.Decrypted()
 			c.resident = (s.Resident() + chunk - 1) / chunk
 			continue
 		}
-		if err != nil || given != c.given {
+		if err != nil || given != (Given{c.given}) {
 			t.Fatalf("%s: %b given, want %b, %v", c.name, given, c.given, err)
 		}
 		for i := range int64(40) {
 			want := byte(0)
-			if given>>i&1 == 1 {
+			if given[0]>>i&1 == 1 {
 				want = 0xA5
 			}
 			n := min(chunk, chunks*chunk-7-(c.first+i)*chunk)
@@ -76,7 +76,7 @@ func TestDeliver(t *testing.T) {
 	if _, err := s.Evict(1, 0); err != nil || s.Resident() != 0 {
 		t.Fatalf("evicted: %d bytes are left, %v", s.Resident(), err)
 	}
-	if given, err := s.Deliver(2, 3, Buffer{buffer, 0}); given != 0b100011 || err != nil {
+	if given, err := s.Deliver(2, 3, Buffer{buffer, 0}); given != (Given{0b100011}) || err != nil {
 		t.Errorf("after eviction: %b, %v", given, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestDeliverWithoutLayout(t *testing.T) {
 			s.learn.Do(func() { s.pieces = pieces })
 			want = 0b1111111
 		}
-		if given, err := s.Deliver(3, 3, Buffer{make([]byte, 1<<20), 0}); given != want || err != nil {
+		if given, err := s.Deliver(3, 3, Buffer{make([]byte, 1<<20), 0}); given != (Given{want}) || err != nil {
 			t.Errorf("%s: %b, %v", name, given, err)
 		}
 	}

@@ -27,7 +27,7 @@ const (
 	serversAt  = slotsAt + ringSlots*slotBytes
 	processors = 1024
 	buffersAt  = 8 << 10 // beyond all that, on a page
-	bufferSize = 1 << 20
+	bufferSize = 2 << 20
 	ringBytes  = buffersAt + ringSlots*bufferSize
 
 	slotPosted = 2 // by the child: all but result and given are set
@@ -41,11 +41,11 @@ type slot struct {
 	index  atomic.Uint32 // of the extent
 	first  atomic.Uint32 // chunk
 	last   atomic.Uint32
-	result atomic.Int32  // 0, or an errno
-	begin  atomic.Uint32 // of the read, in bytes from the first chunk's begin
-	server atomic.Uint32 // whose bell was rung
-	given  atomic.Uint64 // bit i: chunk first+i is in the buffer, i chunks from its begin
-	_      [slotBytes - 40]byte
+	result atomic.Int32              // 0, or an errno
+	begin  atomic.Uint32             // of the read, in bytes from the first chunk's begin
+	server atomic.Uint32             // whose bell was rung
+	given  [givenWords]atomic.Uint64 // of chunks from first on
+	_      [slotBytes - 48]byte
 }
 
 // Ring answers a child's requests for plaintext. It is safe for concurrent use.
@@ -202,7 +202,9 @@ func (r *Ring) sweep(me uint32) bool {
 			buffer: Buffer{Into: r.buffer(i), Begin: int64(s.begin.Load())},
 		}
 		given, errno := r.answer(ask)
-		s.given.Store(given)
+		for i, word := range given {
+			s.given[i].Store(word)
+		}
 		s.result.Store(int32(errno))
 		r.served.Add(1)
 		s.state.Store(slotDone)
@@ -225,19 +227,19 @@ func (r *Ring) buffer(i int) []byte {
 	return r.mem[at : at+bufferSize : at+bufferSize]
 }
 
-func (r *Ring) answer(ask request) (given uint64, errno unix.Errno) {
+func (r *Ring) answer(ask request) (given Given, errno unix.Errno) {
 	if r.denied.Load() {
-		return 0, unix.EIO
+		return Given{}, unix.EIO
 	}
 	r.mu.RLock()
 	a := r.extents[ask.index]
 	r.mu.RUnlock()
 	if a == nil {
-		return 0, unix.EBADF
+		return Given{}, unix.EBADF
 	}
 	given, err := a.sparse.Deliver(ask.first, ask.last, ask.buffer)
 	if err != nil {
-		return 0, unix.EIO
+		return Given{}, unix.EIO
 	}
 	if a.filled != nil {
 		a.filled(ask.first, ask.last)

@@ -54,7 +54,7 @@ func TestRingRefuses(t *testing.T) {
 		"one that is damaged":     {index, 6, 8, unix.EIO},
 	} {
 		for _, b := range []Buffer{{}, {nil, 1<<32 - 1}, {make([]byte, 4095), 1<<32 - 1}} {
-			if given, got := r.answer(request{c.index, c.first, c.last, b}); got != c.want || given != 0 {
+			if given, got := r.answer(request{c.index, c.first, c.last, b}); got != c.want || given != (Given{}) {
 				t.Errorf("%s, buffer of %d: %v, %b given, want %v", name, len(b.Into), got, given, c.want)
 			}
 		}

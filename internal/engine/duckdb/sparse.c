@@ -24,15 +24,17 @@ ssize_t __real_pread(int fd, void *buf, size_t n, off_t off);
 
 // The ring's layout is that of engine/ring.go.
 enum { BELLS = 16, SLOTS = 64, PROCESSORS = 1024, FREE = 0, CLAIMED = 1, POSTED = 2, DONE = 4 };
-enum { BUFFERS_AT = 8 << 10, BUFFER = 1 << 20 };
+enum { BUFFERS_AT = 8 << 10, BUFFER = 2 << 20, MOST = 128 };
+
+typedef unsigned __int128 chunkset; // bit i is chunk i of some, MOST at most
 
 struct slot {
 	_Atomic uint32_t state, index, first, last;
 	_Atomic int32_t result;
 	_Atomic uint32_t begin, server;
 	uint32_t unused;
-	_Atomic uint64_t given;
-	char pad[64 - 40];
+	_Atomic uint64_t given[MOST / 64];
+	char pad[64 - 48];
 };
 
 struct bell {
@@ -74,7 +76,7 @@ uint64_t kustos_sparse_repeats(void) { return atomic_load(&repeats); }
 struct held {
 	uint32_t index;
 	int64_t first;
-	uint64_t chunks;
+	chunkset chunks;
 };
 
 static struct held held[SLOTS];
@@ -207,17 +209,17 @@ static char *piece(const struct view *v, int64_t from, int64_t to, int64_t *off,
 
 // unpack copies what the buffer of a claimed slot has of the chunks from from on
 // whose bits are set in wanted; it returns the bits of those.
-static uint64_t unpack(const struct view *v, uint32_t slot, int64_t from, uint64_t wanted) {
+static chunkset unpack(const struct view *v, uint32_t slot, int64_t from, chunkset wanted) {
 	const struct held *h = &held[slot];
 	int64_t by = from - h->first; // chunk from is bit by of the buffer's
-	if (h->index != v->e->index || by <= -64 || by >= 64)
+	if (h->index != v->e->index || by <= -MOST || by >= MOST)
 		return 0;
 	wanted &= by >= 0 ? h->chunks >> by : h->chunks << -by;
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < MOST; i++) {
 		if (!(wanted >> i & 1))
 			continue;
 		int run = i;
-		while (run < 63 && wanted >> (run + 1) & 1)
+		while (run < MOST - 1 && wanted >> (run + 1) & 1)
 			run++;
 		int64_t off, n;
 		char *to = piece(v, from + i, from + run, &off, &n);
@@ -251,7 +253,7 @@ static int ask(const struct view *v, struct slot *s, int64_t first, int64_t last
 	atomic_store(&s->state, CLAIMED);
 	int result = atomic_load(&s->result);
 	if (result == 0)
-		held[mine] = (struct held){v->e->index, first, atomic_load(&s->given)};
+		held[mine] = (struct held){v->e->index, first, atomic_load(&s->given[0]) | (chunkset)atomic_load(&s->given[1]) << 64};
 	return result;
 }
 
@@ -292,12 +294,12 @@ static int ready(const struct view *v, int64_t from, int64_t to) {
 	return 0;
 }
 
-// window reads at most 64 chunks, of which some may be missing, with a slot
+// window reads at most MOST chunks, of which some may be missing, with a slot
 // that is claimed; 0 or -1.
 static int window(const struct view *v, struct slot *s, int64_t from, int64_t to) {
 	const int64_t chunks = to - from + 1;
 	const uint32_t slot = (uint32_t)(s - ring->slot);
-	uint64_t missing = chunks == 64 ? ~(uint64_t)0 : ((uint64_t)1 << chunks) - 1; // not in buf yet
+	chunkset missing = ~(chunkset)0 >> (MOST - chunks); // not in buf yet
 	missing &= ~unpack(v, slot, from, missing);
 	while (missing != 0) {
 		int64_t first = -1, last = -1;
@@ -329,7 +331,7 @@ static int window(const struct view *v, struct slot *s, int64_t from, int64_t to
 			if (!done)
 				break; // evicted: ask again
 			for (; i <= run; i++)
-				missing &= ~((uint64_t)1 << i);
+				missing &= ~((chunkset)1 << i);
 		}
 	}
 	return 0;
@@ -345,8 +347,8 @@ static ssize_t read_sparse(const struct extent *e, int fd, void *buf, size_t n, 
 	if (done != 0)
 		return done < 0 ? -1 : (ssize_t)(end - off);
 	int64_t most = BUFFER >> e->shift;
-	if (most > 64)
-		most = 64;
+	if (most > MOST)
+		most = MOST;
 	if (most < 1)
 		most = 1;
 	struct slot *s = claim();
