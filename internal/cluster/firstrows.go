@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -41,17 +40,13 @@ func (b *bound) narrow(ctx context.Context, child engine.Child) error {
 	order := b.q.Tables[at].Branches[0]
 	parts, narrowed := slices.Clone(b.parts[at]), false
 	for i, p := range parts {
-		if !worthPlaces(p, order.First) {
-			continue
-		}
-		places, err := b.places(ctx, child, order, p)
+		sql, err := b.narrowPart(ctx, child, order, p)
 		if err != nil {
 			return err
 		}
-		if parts[i].sql, err = branch.Only(p.list, p.files, places); err != nil {
-			return err
+		if sql != "" {
+			parts[i].sql, narrowed = sql, true
 		}
-		narrowed = true
 	}
 	if narrowed {
 		b.write(parts)
@@ -59,9 +54,30 @@ func (b *bound) narrow(ctx context.Context, child engine.Child) error {
 	return nil
 }
 
+// narrowPart is what is left of a part, "" when it is to be read as a whole.
+func (b *bound) narrowPart(ctx context.Context, child engine.Child, order branch.Branch, p part) (string, error) {
+	if order.First == nil || len(p.files) == 0 {
+		return "", nil
+	}
+	groups, rows, fewer := p.candidates(order.First)
+	switch {
+	case fewer && order.First.SQL != "" && rows > rowGroup:
+		sql, err := order.PlacesWithin(p.list, p.files, groups)
+		if err != nil {
+			return "", err
+		}
+		return b.only(ctx, child, order.First, p, sql)
+	case fewer:
+		return branch.Within(p.list, p.files, groups)
+	case worthPlaces(p, order.First):
+		return b.only(ctx, child, order.First, p, order.Places(p.list, p.files))
+	}
+	return "", nil
+}
+
 // worthPlaces says whether the first rows are likely to be strewn over many extents.
 func worthPlaces(p part, f *branch.First) bool {
-	if f == nil || len(p.files) < fewestPlacedFiles || len(p.files) > mostPlacedFiles {
+	if f == nil || f.SQL == "" || len(p.files) < fewestPlacedFiles || len(p.files) > mostPlacedFiles {
 		return false
 	}
 	var wanted []Range
@@ -113,40 +129,38 @@ func mayBeFirst(extents []catalog.Extent, key string, desc bool) int {
 
 // rangeOf is the range of a column, by its physical name, if the extent has one.
 func rangeOf(e catalog.Extent, column string) (catalog.MinMax, bool) {
-	var id int
-	if _, err := fmt.Sscanf(column, "c%d", &id); err != nil {
-		return catalog.MinMax{}, false
-	}
-	r, ok := e.Stats.Ranges[id]
-	return r, ok
+	id, ok := columnID(column)
+	r, known := e.Stats.Ranges[id]
+	return r, ok && known
 }
 
-// places runs the statement that tells where the first rows of a part are.
-func (b *bound) places(ctx context.Context, child engine.Child, order branch.Branch, p part) ([]branch.Place, error) {
-	rows, err := child.Query(ctx, engine.Statement{SQL: order.Places(p.list, p.files), Params: order.First.Params, Extents: p.names})
+// only asks for the places of a part's first rows by a statement, and is the part of
+// which these rows are left.
+func (b *bound) only(ctx context.Context, child engine.Child, f *branch.First, p part, sql string) (string, error) {
+	rows, err := child.Query(ctx, engine.Statement{SQL: sql, Params: f.Params, Extents: p.names})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer rows.Close()
-	var out []branch.Place
+	var places []branch.Place
 	for rows.Next() {
 		batch := rows.RecordBatch()
 		if batch.NumCols() != 2 {
-			return nil, errors.New("BUG: a place is not two numbers")
+			return "", errors.New("BUG: a place is not two numbers")
 		}
 		file, ok1 := batch.Column(0).(*array.Int64)
 		row, ok2 := batch.Column(1).(*array.Int64)
 		if !ok1 || !ok2 {
-			return nil, errors.New("BUG: a place is not two numbers")
+			return "", errors.New("BUG: a place is not two numbers")
 		}
 		for i := range int(batch.NumRows()) {
-			out = append(out, branch.Place{File: file.Value(i), Row: row.Value(i)})
+			places = append(places, branch.Place{File: file.Value(i), Row: row.Value(i)})
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, err
+		return "", err
 	}
-	return out[:min(len(out), order.First.Rows)], nil
+	return branch.Only(p.list, p.files, places[:min(len(places), f.Rows)])
 }
 
 // write puts the tables' parts in the place of the placeholders. narrowed, if any,

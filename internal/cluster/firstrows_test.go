@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,12 +23,13 @@ import (
 func parquetPart(rows int64, ranges ...catalog.MinMax) part {
 	p := part{list: "c1,c2"}
 	for i, r := range ranges {
-		e := catalog.Extent{Stats: catalog.Stats{Rows: rows, Ranges: map[int]catalog.MinMax{}}}
+		e := catalog.Extent{Columns: []int{1, 2}, Stats: catalog.Stats{Rows: rows, Ranges: map[int]catalog.MinMax{}}}
 		if r != (catalog.MinMax{}) {
 			e.Stats.Ranges[1] = r
 		}
 		name := fmt.Sprintf("e%d", i)
-		p.names, p.files, p.extents = append(p.names, name), append(p.files, "'"+name+"'"), append(p.extents, e)
+		p.names, p.files = append(p.names, name), append(p.files, "'"+name+"'")
+		p.extents, p.hots = append(p.extents, e), append(p.hots, &hot{})
 	}
 	p.sql = "SELECT c1,c2 FROM read_parquet([" + strings.Join(p.files, ",") + "])"
 	return p
@@ -37,13 +39,13 @@ func TestWorthPlaces(t *testing.T) {
 	t.Parallel()
 	const many = 5 * rowGroup
 	by := func(key string, desc bool, rows int) *branch.First {
-		return &branch.First{Rows: rows, Key: key, Desc: desc}
+		return &branch.First{SQL: "PLACES", Rows: rows, Key: key, Desc: desc}
 	}
 	inOrder := []catalog.MinMax{{Min: 1, Max: 10}, {Min: 10, Max: 20}, {Min: 19, Max: 30}, {Min: 31, Max: 40}, {Min: 41, Max: 50}}
 	strewn := []catalog.MinMax{{Min: 1, Max: 50}, {Min: 2, Max: 49}, {Min: 1, Max: 48}, {Min: 3, Max: 50}, {Min: 1, Max: 9}}
 	unknown := make([]catalog.MinMax, 5)
 	within := func(low, high int64) *branch.First {
-		return &branch.First{Rows: 10, Wanted: []branch.Range{{Column: "c1", Min: low, Max: high}}}
+		return &branch.First{SQL: "PLACES", Rows: 10, Wanted: []branch.Range{{Column: "c1", Min: low, Max: high}}}
 	}
 	for name, c := range map[string]struct {
 		part  part
@@ -51,6 +53,7 @@ func TestWorthPlaces(t *testing.T) {
 		want  bool
 	}{
 		"not known":             {parquetPart(many, unknown...), nil, false},
+		"no statement":          {parquetPart(many, unknown...), &branch.First{Rows: 10}, false},
 		"computed key":          {parquetPart(many, inOrder...), by("", true, 10), true},
 		"key without ranges":    {parquetPart(many, unknown...), by("c1", true, 10), true},
 		"another column's":      {parquetPart(many, inOrder...), by("c2", true, 10), true},
@@ -69,6 +72,54 @@ func TestWorthPlaces(t *testing.T) {
 	} {
 		if got := worthPlaces(c.part, c.first); got != c.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// Without their footers extents are left out by their ranges.
+func TestCandidatesOfAPart(t *testing.T) {
+	t.Parallel()
+	const rows = 5 * rowGroup
+	inOrder := []catalog.MinMax{{Min: 1, Max: 10}, {Min: 10, Max: 20}, {Min: 19, Max: 30}, {Min: 31, Max: 40}, {Min: 41, Max: 50}}
+	latest := branch.First{Rows: 2, Key: "c1", Desc: true, Ranked: true, Exact: true}
+	with := func(change func(*branch.First)) *branch.First {
+		f := latest
+		change(&f)
+		return &f
+	}
+	for name, c := range map[string]struct {
+		part  part
+		first *branch.First
+		want  []int64 // files; nil when there are no fewer
+	}{
+		// Nobody knows how many nulls there are, so that each extent has one row for sure.
+		"the last":              {parquetPart(rows, inOrder...), &latest, []int64{3, 4}},
+		"the first":             {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Desc = false }), []int64{0, 1}},
+		"first, but after null": {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Desc, f.NullsFirst = false, true }), nil},
+		"more than half":        {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Rows = 3 }), nil},
+		"not by number":         {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Ranked = false }), nil},
+		"another condition":     {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Exact = false }), nil},
+		"another column's":      {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Key = "c2" }), nil},
+		"one that none has":     {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Key = "c3" }), nil},
+		"few rows":              {parquetPart(100, inOrder...), &latest, nil},
+		"too many extents":      {parquetPart(rows, slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65)...), &latest, nil},
+		"many, of which few":    {parquetPart(rows, append(slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65), inOrder...)...), &latest, []int64{68, 69}},
+		"a range that is wanted": {parquetPart(rows, inOrder...), with(func(f *branch.First) {
+			f.Key, f.Wanted = "c2", []branch.Range{{Column: "c1", Min: 12, Max: 18}}
+		}), []int64{1}},
+	} {
+		groups, left, fewer := c.part.candidates(c.first)
+		var got []int64
+		if fewer {
+			for _, g := range groups {
+				got = append(got, g.File)
+			}
+			if left != int64(len(got))*rows {
+				t.Errorf("%s: %d rows", name, left)
+			}
+		}
+		if diff := gocmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -178,8 +177,8 @@ func prune(extents []catalog.Extent, ranges []Range) []catalog.Extent {
 }
 
 func mayHold(e catalog.Extent, r Range) bool {
-	var column int
-	if _, err := fmt.Sscanf(r.Column, "c%d", &column); err != nil {
+	column, ok := columnID(r.Column)
+	if !ok {
 		return true
 	}
 	// No range means that the column is null in every row, or not there: no
@@ -188,76 +187,10 @@ func mayHold(e catalog.Extent, r Range) bool {
 	return ok && have.Min <= r.Max && r.Min <= have.Max
 }
 
-// part is a SELECT of some of a table's rows.
-type part struct {
-	sql string
-	// list, files, names and extents are those of a part that is read from Parquet:
-	// its columns, the files as read_parquet takes them, their names in the child,
-	// and what they are of.
-	list         string
-	files, names []string
-	extents      []catalog.Extent
-}
-
-// source is the parts that together yield a table's rows, at least one: hot tables,
-// other extents, grouped by which columns they hold, and buffers.
-func source(v view, tables []*slice, hots []*hot) (parts []part) {
-	for _, x := range tables {
-		parts = append(parts, part{sql: selectFrom(v.columns, x.has, engine.HotTable(x.name))})
-	}
-	var groups []*part
-	for i, e := range v.extents {
-		at := slices.IndexFunc(groups, func(g *part) bool { return slices.Equal(g.extents[0].Columns, e.Columns) })
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, &part{})
-		}
-		g := groups[at]
-		g.extents = append(g.extents, e)
-		g.names = append(g.names, hots[i].name)
-		g.files = append(g.files, "'{{extent:"+hots[i].name+"}}'")
-	}
-	for _, g := range groups {
-		g.list = selectList(v.columns, func(c catalog.Column) bool { return slices.Contains(g.extents[0].Columns, c.ID) })
-		g.sql = "SELECT " + g.list + " FROM read_parquet([" + strings.Join(g.files, ",") + "])"
-		parts = append(parts, *g)
-	}
-	for _, b := range v.buffers {
-		has := func(c catalog.Column) bool {
-			return slices.ContainsFunc(b.columns, func(o catalog.Column) bool { return o.ID == c.ID })
-		}
-		parts = append(parts, part{sql: selectFrom(v.columns, has, b.name)})
-	}
-	if len(parts) == 0 {
-		none := func(catalog.Column) bool { return false }
-		parts = append(parts, part{sql: selectFrom(v.columns, none, "(SELECT 1) WHERE false")})
-	}
-	return parts
-}
-
-func selectFrom(columns []catalog.Column, has func(catalog.Column) bool, from string) string {
-	return "SELECT " + selectList(columns, has) + " FROM " + from
-}
-
-func selectList(columns []catalog.Column, has func(catalog.Column) bool) string {
-	if len(columns) == 0 {
-		return "NULL AS none"
-	}
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = c.Physical()
-		if !has(c) {
-			list[i] = missingValue(c) + " AS " + c.Physical()
-		}
-	}
-	return strings.Join(list, ",")
-}
-
-func missingValue(c catalog.Column) string {
-	if !c.Type.Nullable() {
-		return "''"
-	}
-	return "CAST(NULL AS " + c.Type.Storage() + ")"
+// columnID is the id of a column by its physical name.
+func columnID(physical string) (id int, ok bool) {
+	_, err := fmt.Sscanf(physical, "c%d", &id)
+	return id, err == nil
 }
 
 // query runs a statement. Rows that come hold what the statement uses until

@@ -66,6 +66,17 @@ func (t *thrift) pass(n uint64) {
 	t.rest = t.rest[n:]
 }
 
+// bytes is what a binary or a string has, inside the input.
+func (t *thrift) bytes() []byte {
+	n := t.varint()
+	before := t.rest
+	t.pass(n)
+	if t.bad {
+		return nil
+	}
+	return before[:n:n]
+}
+
 // structure gives each field of a structure to use, which must read or skip it.
 func (t *thrift) structure(use func(field int16, kind byte)) {
 	field := int16(0)

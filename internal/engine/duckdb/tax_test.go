@@ -212,9 +212,18 @@ func encrypted(t testing.TB, plain *os.File, dek envelope.DEK) (*file.Reader, in
 }
 
 type taxOpen struct {
-	names  []string
-	sparse []*engine.Sparse
-	opened time.Duration
+	extents []taxExtent
+	names   []string
+	sparse  []*engine.Sparse // none in clear
+	opened  time.Duration
+}
+
+// groups is what the footer of an extent says of columns.
+func (o taxOpen) groups(t testing.TB, extent int, columns ...string) []engine.RowGroup {
+	if o.sparse == nil {
+		return footerGroups(t, o.extents[extent].plain, columns...)
+	}
+	return o.sparse[extent].RowGroups(columns...)
 }
 
 func (o taxOpen) decrypted() (n int64) {
@@ -228,7 +237,7 @@ func openTax(t *testing.T, child engine.Child, all []taxExtent, prefix string, f
 	t.Helper()
 	ctx := context.Background()
 	began := time.Now()
-	o.names = make([]string, len(all))
+	o.extents, o.names = all, make([]string, len(all))
 	if form != inClear {
 		o.sparse = make([]*engine.Sparse, len(all))
 	}
@@ -282,7 +291,8 @@ func (d *taxTimes) run(t *testing.T, child engine.Child, q taxQuery, o taxOpen, 
 	st := engine.Statement{SQL: strings.Replace(q.sql, " T", " read_parquet(["+placeholders(o.names)+"])", 1), Extents: o.names}
 	ask := func() ([]string, error) { return all(t, child, st) }
 	if text := taxKQL(q); text != "" {
-		table := []topPart{{list: "c1,c2,c3,c4,c5,c6,c7,c8,c9,c10,c11,c12", files: o.names}}
+		groups := func(file int, columns ...string) []engine.RowGroup { return o.groups(t, file, columns...) }
+		table := []topPart{{list: "c1,c2,c3,c4,c5,c6,c7,c8,c9,c10,c11,c12", files: o.names, groups: groups}}
 		ask = func() ([]string, error) { return runTop(t, child, text, taxSchema(), table, true) }
 	}
 	var took []time.Duration

@@ -58,9 +58,11 @@ func (l *listener) Query(ctx context.Context, s engine.Statement) (engine.Rows, 
 func TestFirstRowsOfACluster(t *testing.T) {
 	ctx := context.Background()
 	ear := &listening{}
-	s := openSiteWith(t, t.TempDir(), func(c *cluster.Config) {
-		ear.Launcher, c.Engine = c.Engine, ear
-	})
+	dir := t.TempDir()
+	open := func() *site {
+		return openSiteWith(t, dir, func(c *cluster.Config) { ear.Launcher, c.Engine = c.Engine, ear })
+	}
+	s := open()
 	s.create(t)
 	_, err := s.r.CreateTable(ctx, testCluster, "db", catalog.Table{Name: "W", Columns: []catalog.Column{
 		{Name: "Time", Type: catalog.Datetime}, {Name: "K", Type: catalog.Long}, {Name: "S", Type: catalog.String}, {Name: "R", Type: catalog.Real}, {Name: "B", Type: catalog.Bool}}})
@@ -106,27 +108,49 @@ func TestFirstRowsOfACluster(t *testing.T) {
 		must(t, got.Err())
 		return out
 	}
-	for _, c := range []struct {
-		text  string
-		asked int
-	}{
-		{"T | top 5 by K desc, Time asc", 2},
-		{"T | where S endswith '7' | project K, S, R, B, Time | sort by K asc | take 3 | extend x = strlen(S)", 2},
-		{"T | where S == 'nowhere' | top 5 by K", 2},
-		{"T | top 5 by Time desc", 1},                                         // extents in its order
-		{"T | project B, K, S, R, When = Time | top 5 by When asc", 1},        // also under another name
-		{"T | where Time < datetime(0001-01-01) + 30ms | top 5 by K desc", 1}, // half of the extents
-		{"T | where K > 10 | top 10 by K asc", 1},                             // as many rows as row groups
-		{"union (T | top 2 by K desc), (T | top 2 by K asc) | sort by K asc", 1},
-	} {
-		want := ask(c.text, false)
-		ear.take()
-		got := ask(c.text, true)
-		if asked := ear.take(); len(asked) != c.asked {
-			t.Errorf("%s: asked\n%s", c.text, strings.Join(asked, "\n"))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-whole +by place):\n%s", c.text, diff)
+	type asked struct {
+		text       string
+		statements int  // that the child is asked
+		groups     bool // whether the first names row groups
+	}
+	check := func(cases []asked) {
+		t.Helper()
+		for _, c := range cases {
+			want := ask(c.text, false)
+			ear.take()
+			got := ask(c.text, true)
+			heard := ear.take()
+			if len(heard) != c.statements || strings.Contains(heard[0], "BETWEEN") != c.groups {
+				t.Errorf("%s: asked\n%s", c.text, strings.Join(heard, "\n"))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-whole +by place):\n%s", c.text, diff)
+			}
 		}
 	}
+	// Extents that were just written are there as a whole, without their footers.
+	check([]asked{
+		{"T | top 5 by K desc, Time asc", 2, false},
+		{"T | where S endswith '7' | project K, S, R, B, Time | sort by K asc | take 3 | extend x = strlen(S)", 2, false},
+		{"T | where S == 'nowhere' | top 5 by K", 2, false},
+		{"T | top 1 by Time desc", 2, true},                                             // the last extent, by its range
+		{"T | project B, K, S, R, When = Time | top 1 by When asc nulls last", 2, true}, // also under another name
+		{"T | top 5 by Time desc", 1, false},                                            // nobody knows how many are null
+		{"T | where Time < datetime(0001-01-01) + 30ms | top 5 by K desc", 1, false},    // half of the extents
+		{"T | where K > 10 | top 10 by K asc", 1, false},                                // as many rows as row groups
+		{"union (T | top 2 by K desc), (T | top 2 by K asc) | sort by K asc", 1, false},
+	})
+	s.close()
+	s = open()
+	check([]asked{
+		{"T | top 2 by K desc, Time asc", 2, true},
+		{"T | top 2 by R desc", 1, true}, // in the order of the rows: the last, short group
+		{"T | top 5 by Time desc", 1, true},
+		{"T | project B, K, S, R, When = Time | top 5 by When asc nulls last", 1, true},
+		{"T | top 100000 by Time asc | summarize count(), max(Time), sum(K)", 1, true},
+		{"T | where Time between (datetime(0001-01-01) + 10ms .. datetime(0001-01-01) + 60ms) | top 5 by Time desc", 2, true},
+		{"T | where Time < datetime(0001-01-01) + 30ms | top 2 by K desc", 2, true},
+		{"T | where S endswith '7' | top 5 by Time desc", 1, false}, // nobody knows where these are
+		{"T | top 5 by S desc", 2, false},
+	})
 }

@@ -6,24 +6,29 @@ import (
 	"strings"
 )
 
-// First is a statement of its own that tells which rows of one part are the first
-// of the order, without reading more columns than that takes. A part of which only
-// these rows are read gives the same answer.
+// First is how to find out which rows of one part are the first of the order,
+// without reading more than that takes. A part of which only these rows are read
+// gives the same answer.
 type First struct {
-	// SQL has the branch's Part where a SELECT of the part goes that gives file_index
-	// and file_row_number beside the table's columns. Its rows are these two, BIGINT,
-	// in the order of the branch.
+	// SQL is a statement of its own, "" when it would spare nothing. It has the branch's
+	// Part where a SELECT of the part goes that gives file_index and file_row_number
+	// beside the table's columns. Its rows are these two, BIGINT, in the order of the
+	// branch.
 	SQL    string
 	Params []any // of SQL alone
 	// Rows is how many are wanted; SQL may give more.
 	Rows int
 	// Key is the stored column that is the first key, and Desc says whether large
-	// values come first. Key is "" when the key is computed.
-	Key  string
-	Desc bool
-	// Wanted are ranges in which every row lies that comes. They say where it pays to
-	// ask, and nothing else.
+	// values come first, NullsFirst whether nulls come before all. Key is "" when the
+	// key is computed.
+	Key              string
+	Desc, NullsFirst bool
+	// Ranked says that rows are in the order of the numbers that Key is stored as.
+	Ranked bool
+	// Wanted are ranges in which every row lies that comes. Exact says that every row
+	// that lies in them comes.
 	Wanted []Range
+	Exact  bool
 }
 
 // Range says that Min <= column <= Max, for a stored column of 64 bits.
@@ -39,7 +44,18 @@ type Place struct{ File, Row int64 }
 // Places is the statement that gives the places of a part's first rows. list is the
 // columns of the part, files those that read_parquet is to read.
 func (b Branch) Places(list string, files []string) string {
-	part := "SELECT " + list + ", file_index, file_row_number FROM " + parquet(files...)
+	return b.places("SELECT " + list + ", file_index, file_row_number FROM " + parquet(files...))
+}
+
+// PlacesWithin is Places for what [Within] leaves of the part.
+func (b Branch) PlacesWithin(list string, files []string, groups []Group) (string, error) {
+	part, err := within(files, groups, func(file int64) string {
+		return list + ", " + strconv.FormatInt(file, 10) + " AS file_index, file_row_number"
+	})
+	return b.places(part), err
+}
+
+func (b Branch) places(part string) string {
 	return strings.ReplaceAll(b.First.SQL, b.Part(), "("+part+")")
 }
 

@@ -18,6 +18,8 @@ const (
 )
 
 const (
+	// mostFirst is up to how many rows may be looked for in some pieces of a file alone.
+	mostFirst = 100_000
 	// mostPlaced is up to how many rows their places are asked for first: for more,
 	// nearly every piece of a file holds one.
 	mostPlaced = 50
@@ -28,12 +30,12 @@ const (
 	leastSpared = 3
 )
 
-// places is how to ask a part where its first rows are, nil when the answer might
+// places is how to find out where a part has its first rows, nil when the answer might
 // not hold for the statement itself (another row may come when it is asked twice,
-// or the condition reads other tables), or saves nothing.
+// or the condition reads other tables), or when nothing is to be found out.
 func (g *Generator) places(n *plan.Limit, t *plan.Table, place string) (*branch.First, error) {
 	count, ok := n.N.(*plan.Lit)
-	if !ok || count.Null || count.Int < 1 || count.Int > mostPlaced {
+	if !ok || count.Null || count.Int < 1 || count.Int > mostFirst || len(n.Order) == 0 {
 		return nil, nil
 	}
 	need := ids{}
@@ -43,14 +45,21 @@ func (g *Generator) places(n *plan.Limit, t *plan.Table, place string) (*branch.
 	if !tellsPlaces(n.In, need) {
 		return nil, nil
 	}
+	key := n.Order[0]
+	f := &branch.First{Rows: int(count.Int), Key: stored(n.In, key.Col), Desc: key.Desc, NullsFirst: key.NullsFirst}
+	f.Wanted, f.Exact = bounds(n.In)
+	f.Ranked = f.Key != "" && ranked(key)
 	spared := 0
 	for _, c := range t.Columns {
 		if g.read[c.ID] && !need[c.ID] {
 			spared++
 		}
 	}
-	if spared < leastSpared {
-		return nil, nil
+	if f.Rows > mostPlaced || spared < leastSpared {
+		if !f.Ranked {
+			return nil, nil
+		}
+		return f, nil
 	}
 	size := g.size
 	defer func() { g.size = size }() // it is no part of the statement whose size is bounded
@@ -60,10 +69,21 @@ func (g *Generator) places(n *plan.Limit, t *plan.Table, place string) (*branch.
 	if err != nil {
 		return nil, err
 	}
-	rows := int(count.Int)
-	f := &branch.First{Rows: rows, Desc: n.Order[0].Desc, Wanted: bounds(n.In), Key: stored(n.In, n.Order[0].Col)}
-	f.SQL, f.Params = used(sql+" ORDER BY "+g.d.OrderBy(n.Order)+" LIMIT "+strconv.Itoa(max(rows, leastPlaced)), g.values)
+	f.SQL, f.Params = used(sql+" ORDER BY "+g.d.OrderBy(n.Order)+" LIMIT "+strconv.Itoa(max(f.Rows, leastPlaced)), g.values)
 	return f, nil
+}
+
+// ranked says whether a key orders rows as the numbers do that it is stored as. What
+// is not a number comes before all numbers with the nulls first, and no statistics
+// tell of it.
+func ranked(k plan.Key) bool {
+	switch k.Typ {
+	case types.Int, types.Long, types.DateTime, types.TimeSpan:
+		return true
+	case types.Real:
+		return !k.NullsFirst
+	}
+	return false
 }
 
 func placeItems() []plan.Item {
