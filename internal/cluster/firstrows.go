@@ -94,22 +94,22 @@ func worthPlaces(p part, f *branch.First) bool {
 	if len(extents) < fewestPlacedFiles || groups < int64(2*len(extents)) || 2*groups < int64(3*f.Rows) {
 		return false
 	}
-	return 2*mayBeFirst(extents, f.Key, f.Desc) >= len(extents)
+	return 2*mayBeFirst(extents, f.Keys[0]) >= len(extents)
 }
 
 // mayBeFirst is how many extents may hold the first rows by a key: one or two when
 // rows came in its order, as they do by time, and all when nothing is known.
-func mayBeFirst(extents []catalog.Extent, key string, desc bool) int {
+func mayBeFirst(extents []catalog.Extent, key branch.Key) int {
 	var ranges []catalog.MinMax
 	for _, e := range extents {
-		r, ok := rangeOf(e, key)
+		r, ok := rangeOf(e, key.Column)
 		if !ok {
 			return len(extents)
 		}
 		ranges = append(ranges, r)
 	}
 	n := 0
-	if desc {
+	if key.Desc {
 		last := slices.MaxFunc(ranges, func(a, b catalog.MinMax) int { return cmp.Compare(a.Min, b.Min) })
 		for _, r := range ranges {
 			if r.Max >= last.Min {

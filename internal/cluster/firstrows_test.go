@@ -39,13 +39,13 @@ func TestWorthPlaces(t *testing.T) {
 	t.Parallel()
 	const many = 5 * rowGroup
 	by := func(key string, desc bool, rows int) *branch.First {
-		return &branch.First{SQL: "PLACES", Rows: rows, Key: key, Desc: desc}
+		return &branch.First{SQL: "PLACES", Rows: rows, Keys: []branch.Key{{Column: key, Desc: desc}}}
 	}
 	inOrder := []catalog.MinMax{{Min: 1, Max: 10}, {Min: 10, Max: 20}, {Min: 19, Max: 30}, {Min: 31, Max: 40}, {Min: 41, Max: 50}}
 	strewn := []catalog.MinMax{{Min: 1, Max: 50}, {Min: 2, Max: 49}, {Min: 1, Max: 48}, {Min: 3, Max: 50}, {Min: 1, Max: 9}}
 	unknown := make([]catalog.MinMax, 5)
 	within := func(low, high int64) *branch.First {
-		return &branch.First{SQL: "PLACES", Rows: 10, Wanted: []branch.Range{{Column: "c1", Min: low, Max: high}}}
+		return &branch.First{SQL: "PLACES", Rows: 10, Keys: []branch.Key{{}}, Wanted: []branch.Range{{Column: "c1", Min: low, Max: high}}}
 	}
 	for name, c := range map[string]struct {
 		part  part
@@ -53,7 +53,7 @@ func TestWorthPlaces(t *testing.T) {
 		want  bool
 	}{
 		"not known":             {parquetPart(many, unknown...), nil, false},
-		"no statement":          {parquetPart(many, unknown...), &branch.First{Rows: 10}, false},
+		"no statement":          {parquetPart(many, unknown...), &branch.First{Rows: 10, Keys: []branch.Key{{}}}, false},
 		"computed key":          {parquetPart(many, inOrder...), by("", true, 10), true},
 		"key without ranges":    {parquetPart(many, unknown...), by("c1", true, 10), true},
 		"another column's":      {parquetPart(many, inOrder...), by("c2", true, 10), true},
@@ -81,9 +81,10 @@ func TestCandidatesOfAPart(t *testing.T) {
 	t.Parallel()
 	const rows = 5 * rowGroup
 	inOrder := []catalog.MinMax{{Min: 1, Max: 10}, {Min: 10, Max: 20}, {Min: 19, Max: 30}, {Min: 31, Max: 40}, {Min: 41, Max: 50}}
-	latest := branch.First{Rows: 2, Key: "c1", Desc: true, Ranked: true, Exact: true}
+	latest := branch.First{Rows: 2, Keys: []branch.Key{{Column: "c1", Desc: true, Ranked: true}}, Exact: true}
 	with := func(change func(*branch.First)) *branch.First {
 		f := latest
+		f.Keys = slices.Clone(f.Keys)
 		change(&f)
 		return &f
 	}
@@ -94,18 +95,19 @@ func TestCandidatesOfAPart(t *testing.T) {
 	}{
 		// Nobody knows how many nulls there are, so that each extent has one row for sure.
 		"the last":              {parquetPart(rows, inOrder...), &latest, []int64{3, 4}},
-		"the first":             {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Desc = false }), []int64{0, 1}},
-		"first, but after null": {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Desc, f.NullsFirst = false, true }), nil},
+		"the first":             {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Keys[0].Desc = false }), []int64{0, 1}},
+		"first, but after null": {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Keys[0].Desc, f.Keys[0].NullsFirst = false, true }), nil},
 		"more than half":        {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Rows = 3 }), nil},
-		"not by number":         {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Ranked = false }), nil},
+		"not by number":         {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Keys[0].Ranked = false }), nil},
 		"another condition":     {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Exact = false }), nil},
-		"another column's":      {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Key = "c2" }), nil},
-		"one that none has":     {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Key = "c3" }), nil},
+		"another column's":      {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Keys[0].Column = "c2" }), nil},
+		"one that none has":     {parquetPart(rows, inOrder...), with(func(f *branch.First) { f.Keys[0].Column = "c3" }), []int64{0}},
 		"few rows":              {parquetPart(100, inOrder...), &latest, nil},
-		"too many extents":      {parquetPart(rows, slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65)...), &latest, nil},
+		"too many extents":      {parquetPart(rows, slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65)...), with(func(f *branch.First) { f.Rows = 65 }), nil},
+		"equal":                 {parquetPart(rows, slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65)...), &latest, []int64{0, 1}},
 		"many, of which few":    {parquetPart(rows, append(slices.Repeat([]catalog.MinMax{{Min: 1, Max: 10}}, 65), inOrder...)...), &latest, []int64{68, 69}},
 		"a range that is wanted": {parquetPart(rows, inOrder...), with(func(f *branch.First) {
-			f.Key, f.Wanted = "c2", []branch.Range{{Column: "c1", Min: 12, Max: 18}}
+			f.Keys[0].Column, f.Wanted = "c2", []branch.Range{{Column: "c1", Min: 12, Max: 18}}
 		}), []int64{1}},
 	} {
 		groups, left, fewer := c.part.candidates(c.first)
@@ -155,7 +157,7 @@ func (c *placesChild) Query(ctx context.Context, s engine.Statement) (engine.Row
 func TestNarrow(t *testing.T) {
 	t.Parallel()
 	order := branch.Branch{ID: 1, Merge: " ORDER BY c1 LIMIT 2"}
-	order.First = &branch.First{SQL: "PLACES " + order.Part(), Params: []any{"x"}, Rows: 2}
+	order.First = &branch.First{SQL: "PLACES " + order.Part(), Params: []any{"x"}, Rows: 2, Keys: []branch.Key{{}}}
 	piece := order.Mark("SELECT * FROM " + order.Part() + " ORDER BY c1 LIMIT 2")
 	wide, buffer := parquetPart(5*rowGroup, make([]catalog.MinMax, 5)...), part{sql: "SELECT c1,c2 FROM b"}
 	statement := func(branches ...branch.Branch) *bound {

@@ -15,7 +15,7 @@ func (p part) candidates(f *branch.First) (groups []branch.Group, left int64, fe
 	for _, e := range p.extents {
 		rows += e.Stats.Rows
 	}
-	if !f.Ranked || !f.Exact || rows < 2*rowGroup {
+	if !f.Keys[0].Ranked || !f.Exact || rows < 2*rowGroup {
 		return nil, 0, false
 	}
 	for i, e := range p.extents {
@@ -45,7 +45,10 @@ func wholeExtent(file int64, e catalog.Extent, f *branch.First) branch.Group {
 		r, ok := rangeOf(e, column)
 		return branch.Bounds{Min: r.Min, Max: r.Max, Known: ok, Nulls: -1}
 	}
-	g := branch.Group{File: file, Rows: e.Stats.Rows, Key: bounds(f.Key)}
+	g := branch.Group{File: file, Rows: e.Stats.Rows}
+	for _, k := range f.Keys {
+		g.Keys = append(g.Keys, bounds(k.Column))
+	}
 	for _, r := range f.Wanted {
 		g.Wanted = append(g.Wanted, bounds(r.Column))
 	}
@@ -64,10 +67,7 @@ func (p part) split(g branch.Group, f *branch.First) (out []branch.Group) {
 	if sparse == nil {
 		return []branch.Group{g}
 	}
-	columns := []string{f.Key}
-	for _, r := range f.Wanted {
-		columns = append(columns, r.Column)
-	}
+	columns := f.Columns()
 	var begin int64
 	for _, r := range sparse.RowGroups(columns...) {
 		all := make([]branch.Bounds, len(columns))
@@ -77,7 +77,7 @@ func (p part) split(g branch.Group, f *branch.First) (out []branch.Group) {
 				all[i] = branch.Bounds(r.Columns[i])
 			}
 		}
-		out = append(out, branch.Group{File: g.File, Begin: begin, Rows: r.Rows, Key: all[0], Wanted: all[1:]})
+		out = append(out, branch.Group{File: g.File, Begin: begin, Rows: r.Rows, Keys: all[:len(f.Keys)], Wanted: all[len(f.Keys):]})
 		begin += r.Rows
 	}
 	if begin != g.Rows { // a footer that cannot be read, or that says what is not so

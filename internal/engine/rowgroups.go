@@ -91,7 +91,7 @@ func (t *thrift) rowGroup(columns []string) RowGroup {
 				}
 				name, b := t.bounds()
 				for i, c := range columns {
-					if c == name {
+					if c == name && name != "" {
 						g.Columns[i] = b
 					}
 				}

@@ -66,7 +66,7 @@ func TestGoldenSQL(t *testing.T) {
 				b.WriteString("table " + u.Placeholder + " " + u.Ref + "\n")
 				for _, r := range u.Branches {
 					if f := r.First; f != nil {
-						fmt.Fprintf(&b, "places %s\nof %d rows, by %q, descending %v, nulls first %v, ranked %v, wanted %v, exactly %v, params %q\n", f.SQL, f.Rows, f.Key, f.Desc, f.NullsFirst, f.Ranked, f.Wanted, f.Exact, f.Params)
+						fmt.Fprintf(&b, "places %s\nof %d rows, by %+v, wanted %v, exactly %v, params %q\n", f.SQL, f.Rows, f.Keys, f.Wanted, f.Exact, f.Params)
 					}
 				}
 			}

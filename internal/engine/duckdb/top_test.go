@@ -61,18 +61,14 @@ func footerGroups(t testing.TB, f *os.File, columns ...string) []engine.RowGroup
 
 // candidates are the row groups that may hold the first rows, as a cluster finds them.
 func (p topPart) candidates(f *branch.First) (groups []branch.Group) {
-	columns := []string{f.Key}
-	for _, r := range f.Wanted {
-		columns = append(columns, r.Column)
-	}
 	for i := range p.files {
 		var begin int64
-		for _, r := range p.groups(i, columns...) {
-			g := branch.Group{File: int64(i), Begin: begin, Rows: r.Rows, Key: branch.Bounds(r.Columns[0])}
-			for _, b := range r.Columns[1:] {
-				g.Wanted = append(g.Wanted, branch.Bounds(b))
+		for _, r := range p.groups(i, f.Columns()...) {
+			var all []branch.Bounds
+			for _, b := range r.Columns {
+				all = append(all, branch.Bounds(b))
 			}
-			groups = append(groups, g)
+			groups = append(groups, branch.Group{File: int64(i), Begin: begin, Rows: r.Rows, Keys: all[:len(f.Keys)], Wanted: all[len(f.Keys):]})
 			begin += r.Rows
 		}
 	}
@@ -123,7 +119,7 @@ func runTop(t testing.TB, child engine.Child, text string, columns []kql.Column,
 				continue
 			}
 			sql := b.Places(p.list, p.quoted())
-			if p.groups != nil && b.First.Ranked {
+			if p.groups != nil && b.First.Keys[0].Ranked {
 				groups := p.candidates(b.First)
 				if sql, err = b.PlacesWithin(p.list, p.quoted(), groups); err != nil {
 					return nil, err

@@ -18,17 +18,33 @@ type First struct {
 	Params []any // of SQL alone
 	// Rows is how many are wanted; SQL may give more.
 	Rows int
-	// Key is the stored column that is the first key, and Desc says whether large
-	// values come first, NullsFirst whether nulls come before all. Key is "" when the
-	// key is computed.
-	Key              string
-	Desc, NullsFirst bool
-	// Ranked says that rows are in the order of the numbers that Key is stored as.
-	Ranked bool
+	// Keys are those of the order, at least one.
+	Keys []Key
 	// Wanted are ranges in which every row lies that comes. Exact says that every row
 	// that lies in them comes.
 	Wanted []Range
 	Exact  bool
+}
+
+// Columns are those whose bounds say where first rows may be: of the keys, "" for one
+// that is computed, and of the ranges.
+func (f *First) Columns() (out []string) {
+	for _, k := range f.Keys {
+		out = append(out, k.Column)
+	}
+	for _, r := range f.Wanted {
+		out = append(out, r.Column)
+	}
+	return out
+}
+
+// Key is one key of an order.
+type Key struct {
+	Column     string // the stored column that it is, "" when it is computed
+	Desc       bool   // large values come first
+	NullsFirst bool   // nulls come before all values
+	// Ranked says that rows are in the order of the numbers that Column is stored as.
+	Ranked bool
 }
 
 // Range says that Min <= column <= Max, for a stored column of 64 bits.

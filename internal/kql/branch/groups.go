@@ -21,36 +21,46 @@ type Bounds struct {
 // out as a whole.
 type Group struct {
 	File, Begin, Rows int64
-	Key               Bounds
+	Keys              []Bounds // of the columns of [First].Keys
 	Wanted            []Bounds // of the columns of [First].Wanted
 }
 
-// Candidates leaves out groups none of whose rows is among the first. With what is
-// left, and whatever else there is, the answer is that of all.
+// Candidates leaves out groups without which the first rows are the same: by all
+// keys, for rows that are equal by these may be any of them. They are the same with
+// what is left, and whatever else there is.
 func (f *First) Candidates(groups []Group) []Group {
-	if !f.Ranked {
+	if !f.Keys[0].Ranked {
 		return groups
 	}
-	var left []Group
+	var left []candidate
 	var sure []sureRows
 	for _, g := range groups {
 		all, none := g.within(f.Wanted)
 		if none {
 			continue
 		}
-		left = append(left, g)
 		if all && f.Exact {
-			sure = f.sure(sure, g)
+			sure = f.sure(sure, g, len(left))
+		}
+		left = append(left, candidate{group: g, best: f.best(g)})
+	}
+	last, enough := f.lastOf(sure, left)
+	var out []Group
+	for _, c := range left {
+		// One that begins where the last row may be is needed only for its sure rows.
+		if !enough || c.needed || c.best.compare(last) < 0 {
+			out = append(out, c.group)
 		}
 	}
-	last, ok := f.lastOf(sure)
-	if !ok {
-		return left
-	}
-	return slices.DeleteFunc(left, func(g Group) bool {
-		best, ok := f.best(g)
-		return ok && best.compare(last) > 0
-	})
+	return out
+}
+
+// candidate is a group that may hold a row that comes, with a place of the order
+// before which it has none.
+type candidate struct {
+	group  Group
+	best   place
+	needed bool // for the rows that there are for sure
 }
 
 // within says whether all rows, or none, lie in the ranges, as far as that is known.
@@ -64,83 +74,128 @@ func (g Group) within(ranges []Range) (all, none bool) {
 	return all, none
 }
 
-// rank is where a row stands by the first key: before, among or after the values,
-// and which is smaller when it is among them.
+// place is where a row stands in the order, by each key.
+type place []rank
+
+func (p place) compare(q place) int {
+	return slices.CompareFunc(p, q, rank.compare)
+}
+
+// rank is where a row stands by one key: which class of rows it is in, and, among
+// the values, which is smaller.
 type rank struct {
 	class int
 	value int64
 }
 
+// The classes, in their order. The outermost are where nobody knows.
+const (
+	beforeAll = iota - 2
+	nullsBefore
+	values
+	nullsAfter
+	afterAll
+)
+
 func (a rank) compare(b rank) int {
 	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.value, b.value))
 }
 
-func (f *First) rankOf(value int64) rank {
-	if f.Desc {
-		value = ^value // the other way round, without an overflow
+func (k Key) null() rank {
+	if k.NullsFirst {
+		return rank{class: nullsBefore}
 	}
-	return rank{value: value}
+	return rank{class: nullsAfter}
 }
 
-func (f *First) nullRank() rank {
-	if f.NullsFirst {
-		return rank{class: -1}
+// ends are the ranks of the first and the last value.
+func (k Key) ends(b Bounds) (first, last rank) {
+	if k.Desc {
+		return rank{values, ^b.Max}, rank{values, ^b.Min} // the other way round, without an overflow
 	}
-	return rank{class: 1}
+	return rank{values, b.Min}, rank{values, b.Max}
 }
 
-// ends are the ranks of the first and the last value of a group.
-func (f *First) ends(b Bounds) (first, last rank) {
-	if f.Desc {
-		return f.rankOf(b.Max), f.rankOf(b.Min)
-	}
-	return f.rankOf(b.Min), f.rankOf(b.Max)
-}
-
-// best is the rank of a group's first row, not ok when that is not known.
-func (f *First) best(g Group) (r rank, ok bool) {
+// best is a rank before which no row of a group is.
+func (k Key) best(b Bounds, rows int64) rank {
 	switch {
-	case f.NullsFirst && g.Key.Nulls > 0, g.Key.Nulls == g.Rows:
-		return f.nullRank(), true
-	case f.NullsFirst && g.Key.Nulls < 0:
-		return rank{}, false
+	case !k.Ranked, k.NullsFirst && b.Nulls < 0:
+	case k.NullsFirst && b.Nulls > 0, b.Nulls == rows:
+		return k.null()
+	case b.Known:
+		first, _ := k.ends(b)
+		return first
 	}
-	r, _ = f.ends(g.Key)
-	return r, g.Key.Known
+	return rank{class: beforeAll}
 }
 
-// sureRows is so many rows whose rank is at or less.
+// worst is a rank after which no row of a group is.
+func (k Key) worst(b Bounds, rows int64) rank {
+	switch {
+	case !k.Ranked:
+	case !k.NullsFirst && b.Nulls != 0, b.Nulls == rows:
+		return k.null()
+	case b.Known:
+		_, last := k.ends(b)
+		return last
+	}
+	return rank{class: afterAll}
+}
+
+func (f *First) best(g Group) place {
+	p := make(place, len(f.Keys))
+	for i, k := range f.Keys {
+		p[i] = k.best(g.Keys[i], g.Rows)
+	}
+	return p
+}
+
+// sureRows is so many rows of a candidate that are at a place or before.
 type sureRows struct {
-	at   rank
+	at   place
 	rows int64
+	of   int
 }
 
-// sure adds what rows a group has for sure, all of which come.
-func (f *First) sure(to []sureRows, g Group) []sureRows {
-	if g.Key.Nulls > 0 {
-		to = append(to, sureRows{f.nullRank(), min(g.Key.Nulls, g.Rows)})
+// sure adds what rows the group of candidate of has for sure, all of which come: one
+// with the best value of the first key, all with the worst.
+func (f *First) sure(to []sureRows, g Group, of int) []sureRows {
+	worst := make(place, len(f.Keys))
+	for i, k := range f.Keys {
+		worst[i] = k.worst(g.Keys[i], g.Rows)
 	}
-	if !g.Key.Known {
+	add := func(first rank, rows int64) {
+		at := slices.Clone(worst)
+		at[0] = first
+		to = append(to, sureRows{at, rows, of})
+	}
+	k, b := f.Keys[0], g.Keys[0]
+	if b.Nulls > 0 {
+		add(k.null(), min(b.Nulls, g.Rows))
+	}
+	if !b.Known {
 		return to
 	}
-	first, last := f.ends(g.Key)
-	to = append(to, sureRows{first, 1})
-	if others := g.Rows - g.Key.Nulls - 1; g.Key.Nulls >= 0 && others > 0 {
-		to = append(to, sureRows{last, others})
+	first, last := k.ends(b)
+	add(first, 1)
+	if others := g.Rows - b.Nulls - 1; b.Nulls >= 0 && others > 0 {
+		add(last, others)
 	}
 	return to
 }
 
-// lastOf is a rank after which no row is among the first.
-func (f *First) lastOf(sure []sureRows) (rank, bool) {
-	slices.SortFunc(sure, func(a, b sureRows) int { return a.at.compare(b.at) })
+// lastOf is a place after which no row is among the first, when there are rows enough
+// for sure; it marks the candidates whose rows these are.
+func (f *First) lastOf(sure []sureRows, of []candidate) (place, bool) {
+	slices.SortStableFunc(sure, func(a, b sureRows) int { return a.at.compare(b.at) })
 	missing := int64(f.Rows)
 	for _, s := range sure {
+		of[s.of].needed = true
 		if missing -= s.rows; missing <= 0 {
 			return s.at, true
 		}
 	}
-	return rank{}, false
+	return nil, false
 }
 
 // Within is the part of which no other rows are left than those of the groups.

@@ -45,10 +45,12 @@ func (g *Generator) places(n *plan.Limit, t *plan.Table, place string) (*branch.
 	if !tellsPlaces(n.In, need) {
 		return nil, nil
 	}
-	key := n.Order[0]
-	f := &branch.First{Rows: int(count.Int), Key: stored(n.In, key.Col), Desc: key.Desc, NullsFirst: key.NullsFirst}
+	f := &branch.First{Rows: int(count.Int)}
+	for _, k := range n.Order {
+		column := stored(n.In, k.Col)
+		f.Keys = append(f.Keys, branch.Key{Column: column, Desc: k.Desc, NullsFirst: k.NullsFirst, Ranked: column != "" && ranked(k)})
+	}
 	f.Wanted, f.Exact = bounds(n.In)
-	f.Ranked = f.Key != "" && ranked(key)
 	spared := 0
 	for _, c := range t.Columns {
 		if g.read[c.ID] && !need[c.ID] {
@@ -56,7 +58,7 @@ func (g *Generator) places(n *plan.Limit, t *plan.Table, place string) (*branch.
 		}
 	}
 	if f.Rows > mostPlaced || spared < leastSpared {
-		if !f.Ranked {
+		if !f.Keys[0].Ranked {
 			return nil, nil
 		}
 		return f, nil
