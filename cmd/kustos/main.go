@@ -25,7 +25,7 @@ func main() {
 	err := cli.Root(cli.Deps{
 		Up: server.Start, Engine: duckdb.Main, Inspect: inspect.Print, InspectVerify: server.InspectVerify, Tour: tour.Run, Drill: drill.Run,
 		AuditTail: server.AuditTail, AuditVerify: server.AuditVerify,
-		Fsck: server.Fsck, Backup: server.Backup, Restore: server.Restore,
+		Fsck: server.Fsck, GiveUp: server.GiveUp, Backup: server.Backup, Restore: server.Restore,
 		Manager: func(c connection.File) (cli.Manager, error) { return client.New(c) },
 		Version: cli.BuildVersion(server.Product, duckdb.Version, server.DataFormat),
 	}).ExecuteContext(ctx)

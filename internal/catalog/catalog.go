@@ -10,12 +10,14 @@ import (
 	"github.com/kustos-io/kustos/internal/store"
 )
 
-// The buckets. Keys are ids joined by slashes: cluster/database/table/extent.
+// The buckets. Keys are ids joined by slashes: cluster/database/table/extent,
+// cluster/database/segment.
 const (
 	databaseBucket = "catalog.databases"
 	tableBucket    = "catalog.tables"
 	extentBucket   = "catalog.extents"
 	positionBucket = "catalog.positions"
+	segmentBucket  = "catalog.segments"
 	policyBucket   = "catalog.policies"
 	grantBucket    = "catalog.grants"
 )
@@ -70,7 +72,7 @@ func deleteAll(tx store.Tx, bucket, prefix string) error {
 
 // Delete removes everything the catalogue holds of the cluster. It needs no key.
 func (c *Catalog) Delete(tx store.Tx) error {
-	for _, bucket := range []string{databaseBucket, tableBucket, extentBucket, positionBucket, policyBucket, grantBucket} {
+	for _, bucket := range []string{databaseBucket, tableBucket, extentBucket, positionBucket, segmentBucket, policyBucket, grantBucket} {
 		if err := deleteAll(tx, bucket, c.cluster+"/"); err != nil {
 			return err
 		}
@@ -113,7 +115,7 @@ func (c *Catalog) DeleteDatabase(tx store.Tx, databaseID string) error {
 	if err := tx.Delete(databaseBucket, c.key(databaseID)); err != nil {
 		return missing(err, "database %s", databaseID)
 	}
-	for _, bucket := range []string{tableBucket, extentBucket, positionBucket, policyBucket} {
+	for _, bucket := range []string{tableBucket, extentBucket, positionBucket, segmentBucket, policyBucket} {
 		if err := deleteAll(tx, bucket, c.key(databaseID)+"/"); err != nil {
 			return err
 		}

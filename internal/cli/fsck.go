@@ -13,7 +13,7 @@ import (
 
 func newFsck(deps Deps) *cobra.Command {
 	var (
-		seal                string
+		seal, giveUp        string
 		withoutSeal, asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -22,7 +22,8 @@ func newFsck(deps Deps) *cobra.Command {
 		Long: "Verify every value of the state, the audit log, and every chunk and frame of the clusters.\n\n" +
 			"While a server runs it does the work, with the keys that its clusters have: rows under a customer's key are verified as well, as long as\n" +
 			"that key lets the cluster run; what is written meanwhile may not be among it. Of a stopped folder, which nobody asks a vault for, clusters under the platform's key are; the seal is needed.\n\n" +
-			"What could not be verified is listed. The exit code is 1 when there is damage.",
+			"What could not be verified is listed. The exit code is 1 when there is damage.\n\n" +
+			"A database whose log has lost a segment stays closed until the file is back. --give-up lets it open without that segment, of a stopped folder: rows that only it had are lost.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := dataDir(cmd)
@@ -31,6 +32,13 @@ func newFsck(deps Deps) *cobra.Command {
 			}
 			if err != nil {
 				return err
+			}
+			if giveUp != "" {
+				cfg, err := stoppedConfig(dir, seal)
+				if err != nil {
+					return err
+				}
+				return deps.GiveUp(cmd.Context(), cfg, giveUp, cmd.OutOrStdout())
 			}
 			found, err := fsckReport(cmd.Context(), deps, dir, seal, withoutSeal)
 			if err != nil {
@@ -51,7 +59,10 @@ func newFsck(deps Deps) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&seal, "seal", "", "seal of the folder, as for 'kustos up'")
 	cmd.Flags().BoolVar(&withoutSeal, "without-seal", false, "check only what needs no key")
+	cmd.Flags().StringVar(&giveUp, "give-up", "", "let a database open without the log segment `ID`, and lose what only that has")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.MarkFlagsMutuallyExclusive("give-up", "without-seal")
+	cmd.MarkFlagsMutuallyExclusive("give-up", "json")
 	return cmd
 }
 

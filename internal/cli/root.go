@@ -33,6 +33,8 @@ type Deps struct {
 	AuditVerify func(ctx context.Context, cfg config.Config) (audit.Report, error)
 	// Fsck verifies a stopped folder; withoutSeal checks only what needs no key.
 	Fsck func(ctx context.Context, cfg config.Config, withoutSeal bool) (report.Report, error)
+	// GiveUp lets a database of a stopped folder open without a log segment.
+	GiveUp func(ctx context.Context, cfg config.Config, segment string, out io.Writer) error
 	// Backup copies a data folder to a new one, Restore puts it back.
 	Backup  func(ctx context.Context, dir, to string, out io.Writer) error
 	Restore func(ctx context.Context, from, dir string, out io.Writer) error

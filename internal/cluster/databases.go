@@ -118,8 +118,12 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 	}
 	defer release()
 	var gone catalog.Database
+	var segments map[string]bool
 	err = r.cfg.Store.Update(ctx, func(tx store.Tx) error {
 		if gone, err = n.cat.FindDatabase(tx, name); err != nil {
+			return err
+		}
+		if segments, _, err = n.cat.Segments(tx, gone.ID); err != nil {
 			return err
 		}
 		return errors.Join(n.cat.DeleteDatabase(tx, gone.ID), n.ring.DeleteDatabase(tx, gone.ID), forgetSuspension(tx, n.spec.ID, gone.ID))
@@ -134,7 +138,7 @@ func (r *Runtime) DeleteDatabase(ctx context.Context, id, name string) error {
 	if s == nil {
 		// Its extents are orphans, collected at the next start. Of its log a
 		// damaged segment might not be known for an orphan then.
-		if err := removeLog(r.cfg, filepath.Join(r.dir(n.spec.ID), "wal"), gone.ID, nil); err != nil {
+		if err := removeLog(r.cfg, filepath.Join(r.dir(n.spec.ID), "wal"), gone.ID, segments); err != nil {
 			r.cfg.Log.Warn("log of a dropped database cannot be removed", "database", gone.ID, "error", err)
 		}
 		return nil

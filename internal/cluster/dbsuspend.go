@@ -29,7 +29,7 @@ func (s *session) openDatabase(tx store.Tx, id, name string) (*database, error) 
 		db.journal.atLeast(t.position)
 		db.tables[tm.Name] = t
 	}
-	return db, nil
+	return db, db.journal.expect(tx)
 }
 
 // closedDatabase is a database whose own key is away, or whose log is damaged:
@@ -178,7 +178,9 @@ func (s *session) openAgain(ctx context.Context, id string, mended bool) error {
 	if err := fresh.journal.scan(ctx); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	fresh.journal.left = make(map[string]bool) // they are among those of the epoch that was read
+	if err := fresh.journal.listRest(); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
 	// While this is held no child is replaced: a replacement finds the database
 	// either closed or open, and replays it in the latter case.
 	child, _, err := s.engine.acquire()

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,50 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/kustos-io/kustos/internal/ids"
 	"github.com/kustos-io/kustos/internal/wal"
 )
-
-// Kinds of log records. A record is: kind, 1 byte | table id, 16 bytes |
-// sequence number, 8 bytes, big endian | payload.
-const (
-	kindRows  = 1 // payload: an Arrow IPC stream
-	kindAbort = 2 // no payload: the rows of that number were refused and do not count
-
-	recordHeader = 1 + 16 + 8
-)
-
-var errRecord = errors.New("log record is malformed")
-
-// entry is one record of the log.
-type entry struct {
-	kind    byte
-	tableID string
-	seq     uint64
-	payload []byte
-}
-
-func (e entry) encode() ([]byte, error) {
-	id, err := ids.ParseGUID(e.tableID)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, 0, recordHeader+len(e.payload))
-	b = append(b, e.kind)
-	b = append(b, id[:]...)
-	b = binary.BigEndian.AppendUint64(b, e.seq)
-	return append(b, e.payload...), nil
-}
-
-func decodeEntry(b []byte) (entry, error) {
-	if len(b) < recordHeader || b[0] != kindRows && b[0] != kindAbort {
-		return entry{}, errRecord
-	}
-	return entry{
-		kind: b[0], tableID: ids.FormatGUID([16]byte(b[1:17])),
-		seq: binary.BigEndian.Uint64(b[17:]), payload: b[recordHeader:],
-	}, nil
-}
 
 // journal is the write-ahead log of one database: rows that were acknowledged
 // and are not in an extent yet. Sequence numbers grow over the whole life of
@@ -73,9 +30,12 @@ type journal struct {
 	epochs []*epoch // ended, oldest first
 	// frozen is why nothing is written or removed any more, nil in peace.
 	frozen error
-	// left are segments that an earlier journal of the database knew, and that
-	// must be there; going those whose removal has begun.
-	left, going map[string]bool
+	// left are segments that the catalogue or an earlier journal of the database
+	// knew, and that must be there; going those whose removal has begun; listed those
+	// that the catalogue had when the journal was made.
+	left, going, listed map[string]bool
+	givenUp             map[uint64]bool // numbers of segments that are not to be missed
+	found               []wal.Segment   // by scan, until they are listed
 
 	note    sync.Mutex        // guards current
 	current map[string]uint64 // of the epoch being written: table id → largest sequence number
@@ -153,7 +113,7 @@ func (j *journal) opened() (*wal.Log, error) {
 		}
 		return nil, err
 	}
-	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Next: j.newest + 1, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk})
+	log, err := wal.New(wal.Config{Dir: j.dir(), DatabaseID: j.database, Next: j.newest + 1, Keys: j.s.ring, Log: j.s.log, Disk: j.s.cfg.Disk, Begun: j.begun})
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +128,7 @@ func (j *journal) read(ctx context.Context, fn func(s wal.Segment, e entry) erro
 	if err != nil {
 		return err
 	}
-	results, err := wal.Recover(ctx, segments, j.s.ring, func(s wal.Segment, record []byte) error {
+	results, err := j.recover(ctx, segments, func(s wal.Segment, record []byte) error {
 		e, err := decodeEntry(record)
 		if err != nil {
 			return fmt.Errorf("segment %s: %w", s.ID, err)
@@ -188,6 +148,7 @@ func (j *journal) scan(ctx context.Context) error {
 	if err != nil || len(segments) == 0 {
 		return err
 	}
+	j.found = segments
 	left := &epoch{last: make(map[string]uint64)}
 	for _, s := range segments {
 		left.segments = append(left.segments, s.ID)
@@ -199,6 +160,9 @@ func (j *journal) scan(ctx context.Context) error {
 		return nil
 	})
 	j.epochs = append(j.epochs, left)
+	if err == nil {
+		j.left = make(map[string]bool) // they are among those of the epoch
+	}
 	return err
 }
 
@@ -240,6 +204,9 @@ func (j *journal) tryPrune() error {
 		}
 		if len(j.epochs) == 0 || j.epochs[0] != e {
 			continue // another prune was here
+		}
+		if err := j.delist(e.segments); err != nil {
+			return err
 		}
 		for _, id := range e.segments {
 			j.going[id] = true

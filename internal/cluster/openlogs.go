@@ -17,12 +17,12 @@ func (s *session) openJournals(ctx context.Context) error {
 		return err
 	}
 	for _, u := range unreadable {
-		if _, ok := s.dbs[u.DatabaseID]; !ok {
+		if _, ok := s.dbs[u.DatabaseID]; !ok && !s.expects(u.ID) {
 			return fmt.Errorf("nobody can tell to which database a log segment belongs; put it back from a backup: %w", u.Cause)
 		}
 	}
 	for _, seg := range all {
-		if _, ok := s.dbs[seg.DatabaseID]; !ok {
+		if _, ok := s.dbs[seg.DatabaseID]; !ok && !s.expects(seg.ID) {
 			s.strays[seg.ID] = true
 		}
 	}
@@ -41,6 +41,9 @@ func (s *session) openJournals(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("database %s: %w", db.id, err)
 		}
+		if err := db.journal.listRest(); err != nil {
+			return fmt.Errorf("database %s: %w", db.id, err)
+		}
 		if err := db.journal.tryPrune(); err != nil {
 			return fmt.Errorf("database %s: %w", db.id, err)
 		}
@@ -49,6 +52,16 @@ func (s *session) openJournals(ctx context.Context) error {
 		return nil
 	}
 	return s.removeStrays(all)
+}
+
+// expects reports whether a segment must be there, of whichever database.
+func (s *session) expects(segment string) bool {
+	for _, db := range s.dbs {
+		if db.journal.left[segment] {
+			return true
+		}
+	}
+	return false
 }
 
 // removeStrays removes the segments that name a database that is no more. One

@@ -153,7 +153,11 @@ func (s *session) load(ctx context.Context, closed map[string]error) error {
 		}
 		for _, meta := range dbs {
 			if why := closed[meta.ID]; why != nil {
-				s.dbs[meta.ID] = closedDatabase(s, meta.ID, meta.Name, why)
+				db := closedDatabase(s, meta.ID, meta.Name, why)
+				if err := db.journal.expect(tx); err != nil {
+					return err
+				}
+				s.dbs[meta.ID] = db
 				continue
 			}
 			db, err := s.openDatabase(tx, meta.ID, meta.Name)

@@ -216,7 +216,7 @@ func (s *session) verifyLog(ctx, within context.Context, db *database, v *Verifi
 	segments, err := db.journal.ended()
 	for err == nil {
 		var results []wal.Result
-		results, err = wal.Recover(within, segments, s.ring, func(wal.Segment, []byte) error { return nil })
+		results, err = db.journal.recover(within, segments, func(wal.Segment, []byte) error { return nil })
 		if errors.Is(err, os.ErrNotExist) {
 			if left := there(segments); len(left) < len(segments) {
 				segments, err = left, nil // pruned meanwhile: the oldest first

@@ -35,6 +35,7 @@ type Config struct {
 // Buckets whose keys and values are compared with files.
 const (
 	extentBucket  = "catalog.extents"
+	segmentBucket = "catalog.segments"
 	clusterBucket = "envelope.clusters"
 )
 
@@ -58,8 +59,13 @@ func (r *check) contents(ctx context.Context, cfg Config) error {
 		return ctx.Err()
 	}
 	r.compare(cfg.Dir, found.extents)
+	for _, segment := range found.segments {
+		if _, err := os.Stat(filepath.Join(cfg.Dir, segment)); err != nil {
+			r.Damaged(segment, "the catalogue lists it, and rows in it may be nowhere else: %v", err)
+		}
+	}
 	for _, id := range found.clusters {
-		if err := r.cluster(ctx, cfg, id, found.extents); err != nil {
+		if err := r.cluster(ctx, cfg, id, found); err != nil {
 			return err
 		}
 	}
@@ -77,7 +83,19 @@ func Values(ctx context.Context, dir string, barrier Opener) (report.Report, err
 // records are what the files are compared with.
 type records struct {
 	extents  []catalogued
+	segments []string                   // paths of log segments
+	givenUp  map[string]map[uint64]bool // numbers of log segments, by database
 	clusters []string
+}
+
+func (f *records) giveUp(database string, number uint64) {
+	if f.givenUp == nil {
+		f.givenUp = make(map[string]map[uint64]bool)
+	}
+	if f.givenUp[database] == nil {
+		f.givenUp[database] = make(map[uint64]bool)
+	}
+	f.givenUp[database][number] = true
 }
 
 // values opens every value of the state. When that cannot be read to its end it is
@@ -94,6 +112,21 @@ func (r *check) values(ctx context.Context, dir string, barrier Opener) (found r
 		switch parts := strings.Split(key, "/"); {
 		case bucket == clusterBucket:
 			found.clusters = append(found.clusters, key)
+		case bucket == segmentBucket && len(parts) == 3:
+			var record struct {
+				Sequence uint64
+				GivenUp  bool
+			}
+			if err := json.Unmarshal(plain, &record); err != nil {
+				r.Damaged(stateName, "value %s/%s is not a record of a log segment", bucket, key)
+				return nil
+			}
+			if record.GivenUp {
+				r.Note("log segment %s was given up, and what it alone had", parts[2])
+				found.giveUp(parts[1], record.Sequence)
+				return nil
+			}
+			found.segments = append(found.segments, filepath.Join("clusters", parts[0], "wal", parts[2]+wal.Suffix))
 		case bucket == extentBucket && len(parts) == 4:
 			var record struct{ FileSize int64 }
 			if err := json.Unmarshal(plain, &record); err != nil {
@@ -166,7 +199,7 @@ func (r *check) compare(dir string, extents []catalogued) {
 }
 
 // cluster verifies the files of one cluster when its key can be had.
-func (r *check) cluster(ctx context.Context, cfg Config, id string, extents []catalogued) error {
+func (r *check) cluster(ctx context.Context, cfg Config, id string, found records) error {
 	ring, err := envelope.New(envelope.Config{ClusterID: id, Store: cfg.Store, Wrappers: cfg.Wrappers})
 	if err != nil {
 		return fmt.Errorf("fsck: cluster %s: %w", id, err)
@@ -189,7 +222,7 @@ func (r *check) cluster(ctx context.Context, cfg Config, id string, extents []ca
 	if err != nil {
 		return err
 	}
-	for _, e := range extents {
+	for _, e := range found.extents {
 		if e.cluster != id || closed[e.database] {
 			continue
 		}
@@ -202,7 +235,7 @@ func (r *check) cluster(ctx context.Context, cfg Config, id string, extents []ca
 			r.Damaged(e.path(), "%v", err)
 		}
 	}
-	return r.log(ctx, cfg.Dir, ring, id, closed)
+	return r.log(ctx, cfg.Dir, ring, id, closed, found)
 }
 
 // closedDatabases unlocks the databases that have a KEK of their own, and says
@@ -246,7 +279,7 @@ func verifyExtent(ctx context.Context, dir string, ring *envelope.Keyring, e cat
 }
 
 // log replays the log of every database without using the records.
-func (r *check) log(ctx context.Context, dir string, ring *envelope.Keyring, id string, closed map[string]bool) error {
+func (r *check) log(ctx context.Context, dir string, ring *envelope.Keyring, id string, closed map[string]bool, found records) error {
 	rel := filepath.Join("clusters", id, "wal")
 	all, err := wal.Segments(filepath.Join(dir, rel), "")
 	if errors.Is(err, os.ErrNotExist) {
@@ -263,11 +296,18 @@ func (r *check) log(ctx context.Context, dir string, ring *envelope.Keyring, id 
 	}
 	for _, db := range databases {
 		segments := slices.DeleteFunc(slices.Clone(all), func(s wal.Segment) bool { return s.DatabaseID != db })
-		results, err := wal.Recover(ctx, segments, ring, func(wal.Segment, []byte) error { return nil })
-		r.VerifiedSegments += len(results)
-		for i, result := range results {
-			if result.TornAt >= 0 {
-				r.Note("%s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", segments[i].ID, result.TornAt)
+		var err error
+		for _, run := range wal.Runs(segments, func(n uint64) bool { return found.givenUp[db][n] }) {
+			var results []wal.Result
+			results, err = wal.Recover(ctx, run, ring, func(wal.Segment, []byte) error { return nil })
+			r.VerifiedSegments += len(results)
+			for i, result := range results {
+				if result.TornAt >= 0 {
+					r.Note("%s: what was being written at offset %d is cut short: by a crash, and then none of it was acknowledged, or by somebody, which the file cannot tell", run[i].ID, result.TornAt)
+				}
+			}
+			if err != nil {
+				break
 			}
 		}
 		if errors.Is(err, envelope.ErrNotFound) {

@@ -125,7 +125,8 @@ func asError(err error) *Error {
 		return &Error{Status: statusServiceError, Code: "ServiceError", Type: "Kusto.Data.Exceptions.KustoServiceException",
 			Message: "The database '" + log.Database + "' is closed because its write-ahead log is damaged: segment '" + log.Segment + "' cannot be read." + brokenAt(log) +
 				" Other databases are not concerned, and nothing of this one is changed meanwhile. 'kustos fsck' says more. Put the segment, or the folder, back from a backup:" +
-				" the database opens by itself when its log can be read, at the latest when the cluster is started again.", Permanent: true, cause: err}
+				" the database opens by itself when its log can be read, at the latest when the cluster is started again." +
+				" A segment that is lost for good is given up, with what only it has, by 'kustos fsck --give-up " + log.Segment + "' on the stopped folder.", Permanent: true, cause: err}
 	case errors.Is(err, catalog.ErrExists):
 		e := entityExists("Entity", "")
 		e.Message, e.cause = "An entity of that name already exists.", err

@@ -50,6 +50,9 @@ type Config struct {
 	// SegmentBytes is the size at which the next record begins a new segment; 0 means 64 MiB.
 	SegmentBytes int64
 	Log          *slog.Logger // nil: silent
+	// Begun hears of each segment that was made, before a record is in it; an error
+	// refuses the records. nil: nobody does.
+	Begun func(s Segment) error
 	// Disk stands before every append to a segment, for rehearsals; nil in peace.
 	Disk durable.Hook
 
@@ -225,8 +228,8 @@ func (l *Log) write(records [][]byte) error {
 	return l.frame(encodeBody(kindRecords, records))
 }
 
-// begin makes the next segment: its header is durable, under its name, before
-// it is opened for appending.
+// begin makes the next segment: its header is durable, under its name, and whoever
+// keeps a list of segments has it, before it is opened for appending.
 func (l *Log) begin() error {
 	s := Segment{ID: ids.NewGUID(), DatabaseID: l.cfg.DatabaseID, Sequence: l.next, Run: l.run}
 	dek, wrapped, version, err := l.cfg.Keys.WrapDEK(s.Object())
@@ -250,6 +253,13 @@ func (l *Log) begin() error {
 		return l.unmake(path, err)
 	}
 	l.next++
+	if l.cfg.Begun != nil {
+		if err := l.cfg.Begun(s); err != nil {
+			dek.Wipe()
+			l.abandon(s.ID) // the file stays: nobody knows whether it was noted
+			return err
+		}
+	}
 	f, err := l.cfg.openFile(path)
 	if err != nil {
 		dek.Wipe()

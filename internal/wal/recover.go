@@ -41,6 +41,28 @@ func Recover(ctx context.Context, segments []Segment, keys Unwrapper, fn func(s 
 	return results, nil
 }
 
+// Runs divides segments, in the order of their numbers, where all numbers between two
+// are ones that may be missing. Each run is for Recover.
+func Runs(segments []Segment, missing func(number uint64) bool) (out [][]Segment) {
+	for i, s := range segments {
+		if i == 0 || allBetween(segments[i-1].Sequence, s.Sequence, missing) {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], s)
+	}
+	return out
+}
+
+// allBetween reports whether there are numbers between two, all of which may be missing.
+func allBetween(before, next uint64, missing func(number uint64) bool) bool {
+	for n := before + 1; n < next; n++ {
+		if !missing(n) {
+			return false
+		}
+	}
+	return next > before+1
+}
+
 func recoverOne(ctx context.Context, s Segment, keys Unwrapper, fn func(s Segment, record []byte) error) (Result, error) {
 	dek, err := keys.UnwrapDEK(s.Object(), s.KeyVersion, s.WrappedDEK)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "sealed": sealed, "ready": ready, "down": down, "crash": crash, "kustos": kustos,
 			"arm": arm, "vault": vault, "query": query, "stream": stream, "until": until, "comes": comes, "capture": capture, "nowhere": nowhere,
-			"damage": damage, "control": control, "struck": struck, "kustos-log": kustosLog,
+			"damage": damage, "lose": lose, "control": control, "struck": struck, "kustos-log": kustosLog,
 			"graph": graph, "signin": signin, "call": call, "settled": settled, "shown": shown, "as": as,
 		},
 	})
