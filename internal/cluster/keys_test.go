@@ -231,6 +231,7 @@ func TestHint(t *testing.T) {
 	w.vault.set(errRevoked)
 	w.r.HintVault("v.vault.azure.net")
 	w.await(Suspended)
+	w.awaitState("without its keys", func(State) bool { return n.keyState() == envelope.KeySuspended })
 	if !n.ring.Locked() {
 		t.Error("the keyring is not locked")
 	}
