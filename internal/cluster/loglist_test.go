@@ -179,7 +179,13 @@ func TestGivenUpSegment(t *testing.T) {
 		}
 		w.must(w.ingestOwn(12))
 		w.r.crash()
+		// Another is damaged, and mended: what was given up is not missed then either.
+		restore := w.spoil(w.segmentsOf("own")[0].Path, 20)
 		w.reopen()
+		w.wantDamaged("own")
+		restore()
+		w.r.ProbeNow(testCluster)
+		w.awaitDamage("own", false)
 		w.sealOwn()
 		rows = append(rows, "12")
 		slices.Sort(rows)

@@ -122,7 +122,10 @@ func (s *session) mendNow() {
 func (s *session) tryMend(db *database) {
 	trial := newJournal(s, db.id, db.name)
 	trial.keep(db.journal.known())
-	err := trial.scan(s.ctx)
+	err := s.store.View(s.ctx, trial.expect)
+	if err == nil {
+		err = trial.scan(s.ctx)
+	}
 	if err == nil {
 		err = s.reopenDatabase(s.ctx, db.id, true)
 	}
